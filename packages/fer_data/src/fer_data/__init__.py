@@ -1,0 +1,1 @@
+"""FER2013 and faces: reading, cropping, augmenting, batching."""

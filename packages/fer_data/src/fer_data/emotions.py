@@ -1,0 +1,43 @@
+"""The seven emotions, in the order of FER2013's CSV, and their other names.
+
+The CSV numbers its emotions angry, disgust, fear, happy, sad, surprise, neutral. Folder copies of the data sort them by
+name instead (…, neutral, sad, surprise), which is why labels are matched by name everywhere in this project.
+"""
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+
+ALIASES = {
+    "anger": "angry",
+    "disgusted": "disgust",
+    "afraid": "fear",
+    "fearful": "fear",
+    "happiness": "happy",
+    "sadness": "sad",
+    "surprised": "surprise",
+}
+
+FERPLUS_VOTES = (
+    "neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF",
+)  # fmt: skip
+"""The ten columns of FER+'s ``fer2013new.csv``; NF is 'not a face'."""
+
+FERPLUS_EMOTIONS = FERPLUS_VOTES[:8]
+"""The eight classes of the FER+ paper (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041)."""
+
+COLOURS = {
+    "angry": "#D55E00",
+    "disgust": "#009E73",
+    "fear": "#CC79A7",
+    "happy": "#E69F00",
+    "sad": "#0072B2",
+    "surprise": "#56B4E9",
+    "neutral": "#7F7F7F",
+}
+"""Okabe and Ito's palette, which stays apart for colour-blind readers; used in every plot and page."""
+
+
+def emotion_index(name: str) -> int | None:
+    """Give the number of an emotion's name in any case, e.g. ``"Happiness"`` -> 3; None for an unknown name."""
+    key = name.strip().lower()
+    key = ALIASES.get(key, key)
+    return EMOTIONS.index(key) if key in EMOTIONS else None

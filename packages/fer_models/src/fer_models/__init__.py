@@ -1,0 +1,1 @@
+"""Models that recognise facial expressions, and models that generate them."""
