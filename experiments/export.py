@@ -1,0 +1,69 @@
+"""Publish a run as a checkpoint folder: ``python experiments/export.py runs/cnn/NAME checkpoints/cnn --data auto``.
+
+The published weights (float16) are judged on PublicTest and PrivateTest, and the figures go into config.json and the card.
+"""
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fer_data.errors import UserError, sentences
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Export as the command line says."""
+    parser = ArgumentParser(prog="export.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("run", type=Path, help="folder of a run, or a .ckpt of it")
+    parser.add_argument("target", type=Path, help="checkpoint folder to write, e.g. checkpoints/cnn")
+    parser.add_argument("--data", default="auto", help="FER2013, to judge on; as for train.py (default: auto)")
+    options = parser.parse_args(argv)
+    with sentences():
+        export(options)
+
+
+def export(options: Namespace) -> None:
+    """Write the checkpoint, judge what was written, and add the figures."""
+    from fer_data.fer2013 import fingerprint, load
+    from fer_models import hub
+    from fer_models.card import model_card
+    from fer_models.evaluation import evaluate
+    from fer_models.provenance import commit
+
+    source = options.run if options.run.suffix == ".ckpt" else options.run / "checkpoints" / "best.ckpt"
+    trained = hub.load_run(source)
+    table = load(options.data)
+    run = _run_facts(source.parents[1])
+    if run.get("data_fingerprint") not in (None, fingerprint(table)):
+        raise UserError(f"--data {options.data} is not what {options.run} was trained on: its fingerprint differs")
+    config = {
+        "model": trained.config["model"],
+        "network_config": trained.config["network_config"],
+        "preprocess": trained.preprocess.to_dict(),
+        "parameters": sum(p.numel() for p in trained.network.parameters()),
+        "training": {**trained.config["training"], **run},
+        "data_fingerprint": fingerprint(table),
+        "git_commit": commit(),
+    }
+    hub.save_checkpoint(options.target, trained.network, config, card="")
+    published = hub.load(str(options.target))
+    config["metrics"] = {
+        key: evaluate(published, table, split, tta)[0]
+        for key, split, tta in (("val", "val", False), ("test", "test", False), ("test_tta", "test", True))
+    }
+    hub.save_checkpoint(options.target, trained.network, config, model_card(options.target.name, config))
+    accuracy = config["metrics"]["test"]["accuracy"]
+    print(
+        f"{options.target}: PrivateTest accuracy {accuracy:.4f}; next: fer-models predict PHOTO --model {options.target}"
+    )
+
+
+def _run_facts(run_dir: Path) -> dict[str, Any]:
+    path = run_dir / "run.json"
+    facts: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return facts
+
+
+if __name__ == "__main__":
+    main()

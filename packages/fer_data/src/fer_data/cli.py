@@ -1,0 +1,82 @@
+"""``fer-data``: look at the data, at its augmentation, and crop photos into a data set of one's own."""
+
+import json
+from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from fer_data.emotions import EMOTIONS
+from fer_data.errors import UserError, sentences
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run ``fer-data stats``, ``preview`` or ``crop``."""
+    options = build_parser().parse_args(argv)
+    with sentences():
+        options.run(options)
+
+
+def build_parser() -> ArgumentParser:
+    """Make the parser."""
+    parser = ArgumentParser(prog="fer-data", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    stats = commands.add_parser("stats", help="count faces by split and emotion, and duplicates")
+    stats.add_argument("--data", default="auto", help="file or folder with FER2013, auto, or synthetic (default: auto)")
+    stats.add_argument("--json", action="store_true", help="print one JSON object")
+    stats.set_defaults(run=_stats)
+
+    preview = commands.add_parser("preview", help="draw originals beside augmented copies")
+    preview.add_argument("--data", default="auto", help="as for stats")
+    preview.add_argument("--augment", default="medium", help="none, flip, light, medium or strong (default: medium)")
+    preview.add_argument("--seed", type=int, default=0)
+    preview.add_argument("--out", type=Path, default=Path("preview.png"), help="the picture (default: preview.png)")
+    preview.set_defaults(run=_preview)
+
+    crop = commands.add_parser("crop", help="make a FER2013-like data set of a folder of photos")
+    crop.add_argument("source", type=Path, metavar="IN", help="folder of photos; its sub-folders are labels")
+    crop.add_argument("target", type=Path, metavar="OUT", help="folder of gray faces, and faces.csv")
+    crop.add_argument("--size", type=int, default=48, help="side of a face in pixels (default: 48)")
+    crop.add_argument("--align", action="store_true", help="turn each face so that its eyes are level")
+    crop.set_defaults(run=_crop)
+    return parser
+
+
+def _stats(options: Namespace) -> None:
+    from fer_data.fer2013 import stats
+
+    found = stats(options.data)
+    print(json.dumps(found) if options.json else _as_text(found))
+
+
+def _as_text(found: dict[str, Any]) -> str:
+    lines = [f"{found['source']}: {found['n']:,} faces", ""]
+    lines.append(f"{'':12}" + "".join(f"{emotion:>10}" for emotion in EMOTIONS) + f"{'all':>10}")
+    for usage, counts in found["counts"].items():
+        numbers = [*(counts[emotion] for emotion in EMOTIONS), sum(counts[emotion] for emotion in EMOTIONS)]
+        lines.append(f"{usage:12}" + "".join(f"{n:10,}" for n in numbers))
+    lines += ["", *(f"{key}: {value}" for key, value in found.items() if key not in ("source", "n", "counts", "notes"))]
+    lines += [f"note: {note}" for note in found["notes"]]
+    return "\n".join(lines)
+
+
+def _preview(options: Namespace) -> None:
+    import cv2
+
+    from fer_data.augment import Augment, strength
+    from fer_data.fer2013 import load
+    from fer_data.preview import sheet
+
+    table = load(options.data)
+    picture = sheet(table, Augment(strength(options.augment)), seed=options.seed)
+    if not cv2.imwrite(str(options.out), picture):
+        raise UserError(f"could not write {options.out}: is the folder there, and does the name end in .png or .jpg?")
+    print(f"{options.out}: first column originals, the others {options.augment} augmentation")
+
+
+def _crop(options: Namespace) -> None:
+    from fer_data.crop_folder import crop_folder
+
+    summary = crop_folder(options.source, options.target, size=options.size, align=options.align)
+    print(f"{options.target}: {summary}")

@@ -1,0 +1,225 @@
+"""FER2013 as a LightningDataModule: splits, sampler, loaders."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from lightning import LightningDataModule
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from fer_data.augment import Augment, strength
+from fer_data.emotions import EMOTIONS
+from fer_data.errors import DataError
+from fer_data.fer2013 import load
+from fer_data.preprocess import Preprocess
+from fer_data.table import USAGES, FaceTable
+
+Key = int | tuple[int, int]
+Batch = dict[str, torch.Tensor]
+
+
+class FaceDataset(Dataset[dict[str, Any]]):
+    """Faces as a network takes them.
+
+    Args:
+        images: uint8 (N, 48, 48).
+        labels: uint8 (N,), 0 to 6.
+        preprocess: The network's.
+        augment: Applied first; None for validation and test.
+        seed: Decides, together with epoch and index, how a face is augmented.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8],
+        labels: NDArray[np.uint8],
+        preprocess: Preprocess,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.images, self.labels = images, labels
+        self.preprocess, self.augment, self.seed = preprocess, augment, seed
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, key: Key) -> dict[str, Any]:
+        """Give face ``key``, or for ``(epoch, index)`` face ``index`` as epoch ``epoch`` augments it.
+
+        Returns:
+            ``image``: float32 (C, S, S); ``label``: int.
+        """
+        epoch, index = key if isinstance(key, tuple) else (0, key)
+        image = self.images[index]
+        if self.augment is not None:
+            image = self.augment(image, seed=(self.seed * 1_000_003 + epoch) * 1_000_003 + index)
+        return {"image": torch.from_numpy(self.preprocess(image)), "label": int(self.labels[index])}
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """Shuffle by seed and epoch alone, so that any number of workers, or a resumed run, sees the same batches.
+
+    Several devices take turns: rank r gets every ``world_size``-th face, and a rest that doesn't divide is left out.
+
+    Args:
+        n: Number of faces.
+        seed: Of the run.
+        weights: (n,) float. Draw with replacement in proportion to these; None takes each face once.
+        rank: This process among those that share the epoch.
+        world_size: How many they are.
+    """
+
+    def __init__(
+        self, n: int, seed: int, weights: torch.Tensor | None = None, rank: int = 0, world_size: int = 1
+    ) -> None:
+        self.n, self.seed, self.weights = n, seed, weights
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch; Lightning calls it as each begins."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.n // self.world_size
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        if self.weights is None:
+            order = torch.randperm(self.n, generator=generator)
+        else:
+            order = torch.multinomial(self.weights, self.n, replacement=True, generator=generator)
+        share = order[: len(self) * self.world_size][self.rank :: self.world_size]
+        return iter([(self.epoch, index) for index in share.tolist()])
+
+
+class FER2013DataModule(LightningDataModule):
+    """FER2013 in its official splits: Training trains, PublicTest selects, PrivateTest is reported.
+
+    Args:
+        data: A file or folder with FER2013 in any known layout; ``auto`` looks in FER2013_DIR and data/ and then
+            downloads it; ``synthetic`` draws faces, no download needed.
+        batch_size: Faces in a batch, on each device.
+        num_workers: Processes that load; -1 means none without a GPU, else up to 8 for each device.
+        augment: Named strength of augmentation: none, flip, light, medium or strong.
+        hflip: Probability of a horizontal flip. Here and below: empty keeps the named strength's value.
+        vflip: Probability of a vertical flip.
+        rotate: Largest rotation, degrees.
+        scale: Largest change of size, as a share.
+        shift: Largest shift, as a share of the side.
+        noise: Largest standard deviation of noise, as a share of the pixel range.
+        brightness: Largest change of brightness, as a share.
+        contrast: Largest change of contrast, as a share.
+        gamma: Largest change of gamma, as a share.
+        erase: Probability of erasing a rectangle.
+        balance: Against class imbalance (disgust has 436 of 28,709 faces): ``sampler`` draws all emotions equally
+            often, ``loss`` weighs each face by its emotion's rarity, ``none`` leaves it.
+        seed: Decides order and augmentation.
+        preprocess: The network's input.
+    """
+
+    def __init__(
+        self,
+        data: str = "auto",
+        batch_size: int = 128,
+        num_workers: int = -1,
+        augment: str = "medium",
+        hflip: float | None = None,
+        vflip: float | None = None,
+        rotate: float | None = None,
+        scale: float | None = None,
+        shift: float | None = None,
+        noise: float | None = None,
+        brightness: float | None = None,
+        contrast: float | None = None,
+        gamma: float | None = None,
+        erase: float | None = None,
+        balance: Literal["none", "sampler", "loss"] = "none",
+        seed: int = 0,
+        preprocess: Preprocess | None = None,
+    ) -> None:
+        super().__init__()
+        self.data, self.batch_size, self.num_workers = data, batch_size, num_workers
+        self.balance, self.seed = balance, seed
+        self.preprocess = preprocess or Preprocess()
+        self.augment = Augment(
+            strength(
+                augment, hflip=hflip, vflip=vflip, rotate=rotate, scale=scale, shift=shift, noise=noise,
+                brightness=brightness, contrast=contrast, gamma=gamma, erase=erase,
+            )
+        )  # fmt: skip
+        self._table: FaceTable | None = None
+
+    @property
+    def table(self) -> FaceTable:
+        """All faces, read on first use."""
+        if self._table is None:
+            self._table = load(self.data)
+            self._check_splits(self._table)
+        return self._table
+
+    @property
+    def class_counts(self) -> NDArray[np.int64]:
+        """How many Training faces each emotion has, (7,)."""
+        training = self.table.labels[self.table.usage == USAGES.index("Training")]
+        return np.bincount(training, minlength=len(EMOTIONS)).astype(np.int64)
+
+    @property
+    def loss_weights(self) -> list[float] | None:
+        """One weight for each emotion, mean 1 over the faces, where ``balance`` is ``loss``; else None."""
+        if self.balance != "loss":
+            return None
+        counts = self.class_counts
+        return [float(counts.sum() / (np.count_nonzero(counts) * n)) if n else 0.0 for n in counts]
+
+    def prepare_data(self) -> None:
+        """Fetch and parse the data once, in one process, before the others look."""
+        load(self.data)
+
+    def dataset(self, usage: str, augment: bool = False) -> FaceDataset:
+        """Give one official split, e.g. ``dataset("PrivateTest")``."""
+        chosen = np.flatnonzero(self.table.usage == USAGES.index(usage))
+        images, labels = self.table.images[chosen], self.table.labels[chosen]
+        return FaceDataset(images, labels, self.preprocess, self.augment if augment else None, self.seed)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Load Training, augmented and shuffled, in whole batches where there is one."""
+        dataset = self.dataset("Training", augment=True)
+        weights = None
+        if self.balance == "sampler":
+            weights = torch.from_numpy(1 / self.class_counts.clip(1))[torch.from_numpy(dataset.labels).long()]
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        sampler = EpochSampler(len(dataset), self.seed, weights, rank, world_size)
+        return self._loader(dataset, sampler=sampler, drop_last=len(sampler) >= self.batch_size)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Load PublicTest; every device sees all of it, so that its metrics are exact."""
+        return self._loader(self.dataset("PublicTest"))
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Load PrivateTest; every device sees all of it."""
+        return self._loader(self.dataset("PrivateTest"))
+
+    def _loader(self, dataset: FaceDataset, **kwargs: Any) -> DataLoader[Batch]:
+        workers = self.num_workers
+        if workers < 0:
+            gpus = torch.cuda.device_count()
+            workers = min(8, (os.cpu_count() or 1) // gpus) if gpus else 0
+        return DataLoader(
+            dataset,
+            batch_size=self.batch_size,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            **kwargs,
+        )
+
+    def _check_splits(self, table: FaceTable) -> None:
+        empty = [name for i, name in enumerate(USAGES) if not (table.usage == i).any()]
+        if empty:
+            raise DataError(
+                f"{self.data} has no {' and no '.join(empty)} faces: training needs all of {', '.join(USAGES)}"
+            )

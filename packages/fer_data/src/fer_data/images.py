@@ -1,0 +1,156 @@
+"""Decode a stranger's picture into an array, or say in one sentence why not."""
+
+import warnings
+from io import BytesIO
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from fer_data.errors import ImageError
+
+FORMATS = ("JPEG", "PNG", "WEBP")
+"""What phones, browsers and cameras give. Each further decoder would be one more way in for hostile files."""
+
+MAX_PIXELS = 8192 * 6144
+"""50 megapixels: the largest phone cameras in wide use. Decoded they take 151 MB."""
+
+MAX_BYTES = 50_000_000
+"""50 MB: about twice the largest JPEG of such a camera."""
+
+_SIGNATURES = {
+    b"\xff\xd8\xff": "JPEG", b"\x89PNG": "PNG", b"RIFF": "WebP", b"GIF8": "GIF", b"BM": "BMP",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"%PDF": "PDF", b"<svg": "SVG", b"8BPS": "Photoshop",
+}  # fmt: skip
+_ISO_BRANDS = {b"avif": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"mif1": "HEIC"}
+
+_ORIENTATION_TAG = 0x0112
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def decode(
+    source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
+) -> NDArray[np.uint8]:
+    """Decode a JPEG, PNG or WebP picture, upright as its EXIF orientation says.
+
+    Of an animation the first frame is taken. What is transparent becomes white, the page that most cut-outs are
+    made for. 16-bit gray is scaled to 8 bits, not clipped. The size is checked in the header, before any pixel is
+    decoded.
+
+    Args:
+        source: A file's path, or a file's content as bytes.
+        max_pixels: The most pixels a picture may have; Pillow's own limit of 179 million stays above it.
+        max_bytes: The most bytes a file may have.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+
+    Raises:
+        ImageError: The file can't be read, isn't such a picture, is damaged, or is too large.
+    """
+    name = "the picture" if isinstance(source, bytes) else f"'{source}'"
+    data = source if isinstance(source, bytes) else _read(Path(source), max_bytes)
+    if not data:
+        raise ImageError(f"{name} is empty (0 bytes); copy or upload it again")
+    if len(data) > max_bytes:
+        raise ImageError(f"{name} has more than {max_bytes / 1e6:g} MB; save it smaller")
+    with warnings.catch_warnings():
+        # Pillow warns of odd metadata and of sizes that are checked here; the user can do nothing about them.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        return _pixels(_open(data, name, max_pixels), name)
+
+
+def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Give the luma of ITU-R 601, 0.299 R + 0.587 G + 0.114 B, as Pillow's mode "L" does.
+
+    Args:
+        image: uint8 (H, W, 3), RGB; or uint8 (H, W), which is given back as it is.
+
+    Returns:
+        uint8 (H, W).
+    """
+    return image if image.ndim == 2 else np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), np.uint8)
+
+
+def _read(path: Path, max_bytes: int) -> bytes:
+    """Read at most ``max_bytes + 1`` bytes of a regular file."""
+    try:
+        if path.is_dir():
+            raise ImageError(f"'{path}' is a folder; give the picture in it")
+        if path.exists() and not path.is_file():
+            raise ImageError(f"'{path}' is a device or a pipe; give a picture file")
+        with path.open("rb") as file:
+            return file.read(max_bytes + 1)
+    except FileNotFoundError:
+        raise ImageError(f"'{path}' does not exist; check the path") from None
+    except PermissionError:
+        raise ImageError(f"'{path}' may not be read by you; change its permissions") from None
+    except (OSError, ValueError) as error:  # a name too long, or with a null character in it
+        raise ImageError(f"'{path}' can't be read ({error}); check the path") from None
+
+
+def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
+    """Read the header only, and refuse what is not a picture or has too many pixels."""
+    try:
+        image = Image.open(BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise ImageError(f"{name} has more than {max_pixels / 1e6:.3g} megapixels; save it smaller") from None
+    except Exception:  # decoders raise almost anything on hostile bytes
+        raise ImageError(f"{name} {_why_not(data)}") from None
+    if image.width * image.height > max_pixels:
+        raise ImageError(
+            f"{name} is {image.width:,} by {image.height:,} pixels, more than {max_pixels / 1e6:.3g} megapixels; "
+            "save it smaller"
+        )
+    return image
+
+
+def _why_not(data: bytes) -> str:
+    """Say what a file that no decoder accepted is, by its first bytes, and what to do."""
+    found = next((name for start, name in _SIGNATURES.items() if data.startswith(start)), None)
+    if data[4:8] == b"ftyp":
+        found = _ISO_BRANDS.get(data[8:12])
+    if found is None:
+        return "is not a picture; give a JPEG, PNG or WebP file"
+    if found.upper() in FORMATS:
+        return f"is a damaged {found} file; save or copy it again from the original"
+    return f"is a {found} file, which is not supported; save it as JPEG, PNG or WebP"
+
+
+def _pixels(image: Image.Image, name: str) -> NDArray[np.uint8]:
+    """Decode the first frame, turn it upright and bring it to RGB."""
+    try:
+        image.load()
+        turn = _UPRIGHT.get(_orientation(image))
+        return np.array(_to_rgb(image if turn is None else image.transpose(turn)))
+    except Exception as error:  # decoders raise almost anything on hostile bytes
+        state = "cut short" if "truncated" in str(error) else "damaged"
+        raise ImageError(f"{name} is {state}; save or copy it again from the original") from None
+
+
+def _orientation(image: Image.Image) -> int:
+    """Give EXIF's orientation, 1..8; 1 (upright) where the metadata is damaged but the pixels are not."""
+    try:
+        return int(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:
+        return 1
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith("I"):  # 16-bit gray, which Pillow's convert would clip at 255
+        gray = (np.asarray(image, dtype=np.float32) / 257).round().astype(np.uint8)
+        return Image.fromarray(gray).convert("RGB")
+    if image.has_transparency_data:
+        cutout = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", cutout.size, "white"), cutout).convert("RGB")
+    return image.convert("RGB")

@@ -1,0 +1,85 @@
+"""Model cards: what a checkpoint is, how good it is, and what it must not be used for."""
+
+from typing import Any
+
+FRONT = """---
+license: apache-2.0
+pipeline_tag: image-classification
+tags: [facial-expression-recognition, fer2013]
+library_name: fer-lightning
+---
+"""
+
+LIMITS = """## Limits
+
+- FER2013's labels are noisy: on 18% or more of PrivateTest they differ from the majority of FER+'s ten taggers. About 80%
+  is a practical ceiling on these labels.
+- The faces were collected from the web in 2013. Age, skin colour and culture are not balanced, and no fairness was measured.
+- An expression is not a feeling. The model names what a face looks like to those who labelled the data.
+
+Not for: inferring the emotions of people at work or in education (forbidden in the EU by Art. 5(1)(f) of the AI Act), nor any
+decision about a person.
+"""
+
+
+def model_card(name: str, config: dict[str, Any]) -> str:
+    """Write the card of a classifier from its ``config.json``."""
+    training, metrics = config["training"], config["metrics"]
+    rows = {
+        "PublicTest (selects)": metrics["val"],
+        "PrivateTest (reported)": metrics["test"],
+        "PrivateTest without duplicates": metrics["test"]["test_dedup"],
+        "PrivateTest, with mirror images": metrics["test_tta"],
+    }
+    table = "\n".join(_row(label, part) for label, part in rows.items())
+    classes = "\n".join(
+        f"| {emotion} | {r['precision']:.3f} | {r['recall']:.3f} | {r['f1']:.3f} | {r['support']} |"
+        for emotion, r in metrics["test"]["per_class"].items()
+    )
+    return f"""{FRONT}
+# {name}
+
+Classifier of seven facial expressions in gray {config["preprocess"]["size"]}x{config["preprocess"]["size"]} faces, network
+`{config["model"]}`, {config["parameters"] / 1e6:.2f} M parameters, trained from scratch on FER2013's Training split.
+
+```python
+from fer_models.predict import load
+for face in load("{name}")("photo.jpg"):
+    print(face.emotion, face.probabilities)
+```
+
+## Figures
+
+One training run, seed {training.get("seed", "unknown")}. Intervals: 95%, bootstrap over the faces.
+
+| split | n | accuracy | macro-F1 | balanced accuracy | ECE |
+|---|---|---|---|---|---|
+{table}
+
+`python experiments/evaluate.py --checkpoint {name} --data DATA --split test` gives the second and third row.
+
+| PrivateTest | precision | recall | F1 | faces |
+|---|---|---|---|---|
+{classes}
+
+## Training
+
+`{training.get("command", "unknown")}`
+
+Code {training.get("git_commit", "unknown")}; data fingerprint {config["data_fingerprint"][:16]}; machine:
+{training.get("machine", "unknown")}; time: {_minutes(training.get("seconds"))}.
+
+{LIMITS}"""
+
+
+def _row(label: str, part: dict[str, Any]) -> str:
+    def cell(key: str) -> str:
+        low, high = part[f"{key}_ci"]
+        return f"{part[key]:.4f} ({low:.4f} to {high:.4f})"
+
+    cells = [label, str(part["n"]), cell("accuracy"), cell("f1_macro"), cell("balanced_accuracy"), f"{part['ece']:.4f}"]
+    return f"| {' | '.join(cells)} |"
+
+
+def _minutes(seconds: float | None) -> str:
+    return "unknown" if seconds is None else f"{seconds / 60:.0f} minutes"

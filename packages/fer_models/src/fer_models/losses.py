@@ -1,0 +1,49 @@
+"""Losses as pure functions of tensors."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def soft_targets(labels: Tensor, num_classes: int, smoothing: float = 0.0) -> Tensor:
+    """Make target distributions of labels, with label smoothing (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
+
+    Args:
+        labels: (B,) int64.
+        num_classes: K.
+        smoothing: Probability spread evenly over all classes, 0 to 1.
+
+    Returns:
+        (B, K), rows sum to 1.
+    """
+    return F.one_hot(labels, num_classes) * (1 - smoothing) + smoothing / num_classes
+
+
+def soft_cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
+    """Cross-entropy against target distributions, averaged over the batch.
+
+    Args:
+        logits: (B, K).
+        targets: (B, K), rows sum to 1.
+        class_weights: (K,), how much a face of each class counts; None counts all alike.
+    """
+    # Half-precision logits lose small differences in log-softmax.
+    per_class = -targets * F.log_softmax(logits.float(), dim=1)
+    if class_weights is None:
+        return per_class.sum(1).mean()
+    return (per_class * class_weights).sum() / (targets * class_weights).sum()
+
+
+def mixup(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Blend each face and its target with another's (Zhang et al. 2018, https://arxiv.org/abs/1710.09412).
+
+    Args:
+        images: (B, C, S, S).
+        targets: (B, K), rows sum to 1.
+        alpha: Of the Beta distribution that gives the batch's blend; 0 blends nothing.
+    """
+    if alpha == 0:
+        return images, targets
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    other = torch.randperm(len(images), device=images.device)
+    return images.lerp(images[other], 1 - share), targets.lerp(targets[other], 1 - share)

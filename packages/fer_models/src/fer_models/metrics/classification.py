@@ -1,0 +1,110 @@
+"""Metrics of recognition: a few while training, all of them with intervals when a model is judged."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from torchmetrics.functional.classification import (
+    multiclass_auroc,
+    multiclass_calibration_error,
+    multiclass_confusion_matrix,
+)
+
+from fer_data.emotions import EMOTIONS
+
+BOOTSTRAPS = 2000
+
+
+def training_metrics(num_classes: int) -> MetricCollection:
+    """Make accuracy (share of faces that are right), macro-F1 and balanced accuracy; more is better for all."""
+    return MetricCollection(
+        {
+            "accuracy": MulticlassAccuracy(num_classes, average="micro"),
+            "f1_macro": MulticlassF1Score(num_classes, average="macro"),
+            "balanced_accuracy": MulticlassAccuracy(num_classes, average="macro"),
+        }
+    )
+
+
+def judge(probabilities: Tensor, labels: Tensor, seed: int = 0) -> dict[str, Any]:
+    """Compute all metrics of a classifier on one set of faces.
+
+    Args:
+        probabilities: (N, 7) float, rows sum to 1.
+        labels: (N,) int64.
+        seed: Of the bootstrap.
+
+    Returns:
+        ``n``, ``accuracy``, ``f1_macro``, ``balanced_accuracy``, each with a 95% bootstrap interval ``*_ci``; ``auroc``
+        (macro, one against the rest), ``ece`` (expected calibration error, 15 bins), ``nll``, ``per_class``
+        (precision, recall, f1, support by emotion) and ``confusion`` (rows: truth; counts). All shares are in 0..1.
+        What can't be computed because an emotion is missing is None.
+    """
+    k = len(EMOTIONS)
+    confusion = multiclass_confusion_matrix(probabilities, labels, k)
+    present = labels.unique()
+    auroc = (
+        multiclass_auroc(probabilities[:, present], _renumber(labels, present), len(present))
+        if len(present) > 1
+        else None
+    )
+    return {
+        "n": len(labels),
+        **summary(confusion),
+        **bootstrap_intervals(probabilities.argmax(1), labels, seed),
+        "auroc": None if auroc is None else float(auroc),
+        "ece": float(multiclass_calibration_error(probabilities, labels, k, n_bins=15)),
+        "nll": float(-probabilities[torch.arange(len(labels)), labels].clamp_min(1e-12).log().mean()),
+        "per_class": per_class(confusion),
+        "confusion": confusion.tolist(),
+    }
+
+
+def summary(confusion: Tensor) -> dict[str, float]:
+    """Give accuracy, macro-F1 and balanced accuracy of a (7, 7) confusion matrix (rows: truth).
+
+    Macro averages go over the emotions that occur, in truth or in answers.
+    """
+    _, recall, f1, support = _rates(confusion)
+    occurs = support + confusion.sum(0) > 0
+    return {
+        "accuracy": float(confusion.trace() / confusion.sum()),
+        "f1_macro": float(f1[occurs].mean()),
+        "balanced_accuracy": float(recall[support > 0].mean()),
+    }
+
+
+def per_class(confusion: Tensor) -> dict[str, dict[str, float | int]]:
+    """Give precision, recall, F1 and support of each emotion, of a (7, 7) confusion matrix (rows: truth)."""
+    columns = zip(*(rate.tolist() for rate in _rates(confusion)), strict=True)
+    return {
+        emotion: {"precision": p, "recall": r, "f1": f, "support": int(n)}
+        for emotion, (p, r, f, n) in zip(EMOTIONS, columns, strict=True)
+    }
+
+
+def bootstrap_intervals(predicted: Tensor, labels: Tensor, seed: int) -> dict[str, list[float]]:
+    """Give 95% percentile intervals from redrawn faces (Efron 1979), 2,000 draws.
+
+    Drawing N faces with replacement is drawing the cells of the confusion matrix from a multinomial, which is exact
+    and fast.
+    """
+    k = len(EMOTIONS)
+    confusion = multiclass_confusion_matrix(predicted, labels, k).double()
+    cells = (confusion / confusion.sum()).flatten().numpy()
+    draws = np.random.default_rng(seed).multinomial(len(labels), cells, size=BOOTSTRAPS)
+    rows = [summary(torch.from_numpy(draw).reshape(k, k)) for draw in draws]
+    return {f"{key}_ci": np.percentile([row[key] for row in rows], [2.5, 97.5]).tolist() for key in rows[0]}
+
+
+def _rates(confusion: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    hits, answered, support = confusion.diagonal().double(), confusion.sum(0).double(), confusion.sum(1).double()
+    precision, recall = hits / answered.clamp_min(1), hits / support.clamp_min(1)
+    return precision, recall, 2 * hits / (answered + support).clamp_min(1), support
+
+
+def _renumber(labels: Tensor, present: Tensor) -> Tensor:
+    return torch.searchsorted(present, labels)

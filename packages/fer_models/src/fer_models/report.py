@@ -1,0 +1,209 @@
+"""A classifier's report: figures, tables, mistakes, and one HTML page that holds them all."""
+
+import base64
+import html
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import seaborn as sns
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torchmetrics.functional.classification import binary_roc
+
+from fer_data.emotions import COLOURS, EMOTIONS
+from fer_models.hub import write_atomically
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+MISTAKES = 42
+
+
+def write_report(
+    out: Path,
+    metrics: dict[str, Any],
+    probabilities: Tensor,
+    images: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    index: NDArray[np.intp],
+) -> Path:
+    """Write ``metrics.json``, ``predictions.csv``, ``per_class.csv``, figures and ``report.html``.
+
+    Args:
+        out: Folder, made if missing.
+        metrics: From ``evaluate``, with ``checkpoint``.
+        probabilities: (N, 7).
+        images: uint8 (N, 48, 48).
+        labels: (N,).
+        index: (N,), the faces' positions in the data.
+
+    Returns:
+        Path of ``report.html``.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    truth = torch.from_numpy(labels).long()
+    figures = {
+        "confusion": confusion_figure(np.asarray(metrics["confusion"])),
+        "reliability": reliability_figure(probabilities, truth),
+        "roc": roc_figure(probabilities, truth),
+        "mistakes": mistakes_figure(probabilities, truth, images),
+    }
+    pictures = {name: _png(figure) for name, figure in figures.items()}
+    for name, content in pictures.items():
+        write_atomically(out / f"{name}.png", content)
+    per_class = pd.DataFrame(metrics["per_class"]).T.rename_axis("emotion")
+    per_class["support"] = per_class["support"].astype(int)
+    write_atomically(out / "per_class.csv", per_class.to_csv().encode())
+    write_atomically(out / "predictions.csv", _predictions(probabilities, labels, index).encode())
+    write_atomically(out / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
+    write_atomically(out / "report.html", _page(metrics, per_class, pictures).encode())
+    return out / "report.html"
+
+
+def confusion_figure(confusion: NDArray[np.int64]) -> Figure:
+    """Draw a confusion matrix (7, 7; rows: truth) twice: counts, and per cent of each row."""
+    share = 100 * confusion / confusion.sum(1, keepdims=True).clip(1)
+    figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
+    for axis, title, text, form in [(axes[0], "counts", confusion, "d"), (axes[1], "per cent of row", share, ".0f")]:
+        sns.heatmap(
+            share, annot=text, fmt=form, cmap="Blues", vmin=0, vmax=100, cbar=False, square=True, ax=axis,
+            xticklabels=EMOTIONS, yticklabels=EMOTIONS,
+        )  # fmt: skip
+        axis.set(title=title, xlabel="answer", ylabel="label")
+        axis.tick_params(axis="y", rotation=0)
+        axis.tick_params(axis="x", rotation=35)
+    return figure
+
+
+def reliability_figure(probabilities: Tensor, labels: Tensor, bins: int = 15) -> Figure:
+    """Draw accuracy against confidence (Guo et al. 2017, https://arxiv.org/abs/1706.04599), with the share of faces."""
+    confidence, answer = probabilities.max(1)
+    right = (answer == labels).double()
+    edges = torch.linspace(0, 1, bins + 1)
+    places = torch.bucketize(confidence, edges[1:-1])
+    counts = torch.bincount(places, minlength=bins).double()
+    accuracy = torch.bincount(places, weights=right, minlength=bins) / counts.clamp_min(1)
+    figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
+    centres, width = ((edges[1:] + edges[:-1]) / 2).numpy(), 1 / bins
+    axis.bar(centres, accuracy.numpy(), width * 0.95, color="#0072B2", label="accuracy")
+    axis.bar(centres, (counts / counts.sum()).numpy(), width * 0.4, color="#E69F00", label="share of faces")
+    axis.plot([0, 1], [0, 1], "--", color="gray", label="well calibrated")
+    axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title="reliability")
+    axis.legend(frameon=False)
+    return figure
+
+
+def roc_figure(probabilities: Tensor, labels: Tensor) -> Figure:
+    """Draw one ROC curve for each emotion that occurs, against all others."""
+    figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
+    for k, emotion in enumerate(EMOTIONS):
+        if 0 < int((labels == k).sum()) < len(labels):
+            false, true, _ = binary_roc(probabilities[:, k], (labels == k).long())
+            axis.plot(false, true, color=COLOURS[emotion], label=f"{emotion} {float(torch.trapezoid(true, false)):.3f}")
+    axis.plot([0, 1], [0, 1], "--", color="gray")
+    axis.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC, one against the rest (area)")
+    axis.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def mistakes_figure(probabilities: Tensor, labels: Tensor, images: NDArray[np.uint8]) -> Figure:
+    """Show the most confident mistakes: the answer with its probability, and the label."""
+    confidence, answer = probabilities.max(1)
+    wrong = torch.nonzero(answer != labels)[:, 0]
+    worst = wrong[confidence[wrong].argsort(descending=True)][:MISTAKES].tolist()
+    columns = 7
+    rows = max(1, -(-len(worst) // columns))
+    figure, axes = plt.subplots(rows, columns, figsize=(12, 2.05 * rows), layout="constrained", squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    for axis, i in zip(axes.flat, worst, strict=False):
+        axis.imshow(images[i], cmap="gray", vmin=0, vmax=255)
+        said, label = EMOTIONS[int(answer[i])], EMOTIONS[int(labels[i])]
+        axis.set_title(f"{said} {confidence[i]:.2f}\nlabel: {label}", fontsize=8)
+    return figure
+
+
+def _predictions(probabilities: Tensor, labels: NDArray[np.uint8], index: NDArray[np.intp]) -> str:
+    names = np.asarray(EMOTIONS)
+    columns = {"face": index, "label": names[labels], "answer": names[probabilities.argmax(1).numpy()]}
+    shares = pd.DataFrame(probabilities.numpy(), columns=list(EMOTIONS)).round(5)
+    text: str = pd.concat([pd.DataFrame(columns), shares], axis=1).to_csv(index=False)
+    return text
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, dpi=110, format="png")
+    plt.close(figure)
+    image = Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE)
+    small = io.BytesIO()
+    image.save(small, format="png", optimize=True)
+    return small.getvalue()
+
+
+def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, bytes]) -> str:
+    title = f"{metrics['checkpoint']} on {metrics['usage']}"
+    rows = {"all": metrics, "without duplicates": metrics["test_dedup"]}
+    figures = "".join(
+        f'<h2>{_TITLES[name]}</h2><img alt="{_TITLES[name]}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        for name, png in pictures.items()
+    )
+    tables = _figures_table({name: part for name, part in rows.items() if part}).to_html()
+    return _TEMPLATE.format(
+        title=html.escape(title),
+        how="each face averaged with its mirror image" if metrics["tta"] else "one look at each face",
+        tables=tables + "<h2>Each emotion</h2>" + per_class.round(3).to_html(),
+        figures=figures,
+    )
+
+
+def _figures_table(rows: dict[str, dict[str, Any]]) -> pd.DataFrame:
+    def with_interval(part: dict[str, Any], key: str) -> str:
+        low, high = part[f"{key}_ci"]
+        return f"{part[key]:.4f} ({low:.4f} to {high:.4f})"
+
+    return pd.DataFrame(
+        {
+            name: {
+                "faces": part["n"],
+                "accuracy (95% interval)": with_interval(part, "accuracy"),
+                "macro-F1 (95% interval)": with_interval(part, "f1_macro"),
+                "balanced accuracy (95% interval)": with_interval(part, "balanced_accuracy"),
+                "AUROC, macro": "none" if part["auroc"] is None else f"{part['auroc']:.4f}",
+                "expected calibration error": f"{part['ece']:.4f}",
+                "negative log-likelihood": f"{part['nll']:.4f}",
+            }
+            for name, part in rows.items()
+        }
+    )
+
+
+_TITLES = {
+    "confusion": "Confusion matrix",
+    "reliability": "Calibration",
+    "roc": "ROC",
+    "mistakes": "Most confident mistakes",
+}
+
+_TEMPLATE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title>
+<style>
+body {{ font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; color: #222 }}
+table {{ border-collapse: collapse; margin: 1rem 0 }} td, th {{ padding: .25rem .8rem; text-align: right }}
+tr:nth-child(even) {{ background: #f4f6f8 }} th:first-child {{ text-align: left }} table {{ border: 0 }}
+img {{ max-width: 100% }}
+</style>
+<h1>{title}</h1><p>FER2013, {how}.</p>
+{tables}
+{figures}
+</html>
+"""

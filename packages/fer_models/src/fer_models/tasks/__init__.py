@@ -1,0 +1,1 @@
+"""LightningModules: how networks are trained."""

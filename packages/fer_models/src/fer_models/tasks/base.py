@@ -1,0 +1,24 @@
+"""What all tasks share."""
+
+from typing import Any
+
+import torch
+from lightning import LightningModule
+
+from fer_models.hub import input_of
+from fer_models.networks import NETWORKS
+
+
+class BaseTask(LightningModule):
+    """A network from the registry with the settings of its training, all of them JSON builtins.
+
+    Args:
+        model: Name of the network in ``NETWORKS``.
+        network_config: The network's own arguments.
+    """
+
+    def __init__(self, model: str, network_config: dict[str, Any]) -> None:
+        super().__init__()
+        self.model, self.network_config = model, network_config
+        self.network = NETWORKS[model](**network_config).to(memory_format=torch.channels_last)
+        self.preprocess = input_of(self.network)

@@ -1,0 +1,170 @@
+"""The whole path on drawn faces: train, judge, export, load, predict; each by the command a user types."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import evaluate
+import export
+import train
+from fer_data.synthetic import synthetic_table
+from fer_models import hub
+from fer_models.evaluation import predict_faces
+
+SMALL = ["--model", "cnn", "--data", "synthetic:700", "--widths", "[8,16,32,32]", "--accelerator", "cpu"]
+SMALL += ["--augment", "light", "--batch_size", "32", "--lr", "0.05", "--ema_decay", "0.9"]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train a small network for real."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_CACHE", str(folder / "cache"))
+        train.main([*SMALL, "--max_epochs", "6", "--run_dir", str(folder), "--name", "small"])
+    return folder / "cnn" / "small"
+
+
+@pytest.fixture(scope="module")
+def checkpoint(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Export it."""
+    target = tmp_path_factory.mktemp("checkpoints") / "small"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_CACHE", str(run / "cache"))
+        export.main([str(run), str(target), "--data", "synthetic:700"])
+    return target
+
+
+def test_a_run_leaves_all_that_it_promises(run: Path):
+    left = {path.name for path in run.iterdir()}
+    assert {"checkpoints", "log", "curves.png", "config.yaml", "run.json"} <= left
+    assert {path.name for path in (run / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+
+
+def test_training_learns(run: Path):
+    rows = list(csv.DictReader((run / "log" / "metrics.csv").open()))
+    accuracy = [float(row["val/accuracy"]) for row in rows if row["val/accuracy"]]
+    assert len(accuracy) == 6 and accuracy[-1] > 0.5 > accuracy[0]
+
+
+def test_the_saved_config_runs_again(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert yaml.safe_load((run / "config.yaml").read_text())["widths"] == [8, 16, 32, 32]
+    train.main(["--config", str(run / "config.yaml"), "--fast_dev_run=true", f"--run_dir={tmp_path}"])
+    assert "nothing was saved" in capsys.readouterr().out and not list(tmp_path.iterdir())
+
+
+def test_same_seed_same_weights(tmp_path: Path):
+    for name in ("one", "two"):
+        short = ["--max_epochs=1", "--limit_train_batches=4", f"--run_dir={tmp_path}", f"--name={name}", "--mixup=0.2"]
+        train.main([*SMALL, *short])
+    one, two = (
+        hub.load_any(str(tmp_path / "cnn" / name / "checkpoints" / "best.ckpt")).network.state_dict()
+        for name in ("one", "two")
+    )
+    assert all(torch.equal(one[key], two[key]) for key in one)
+
+
+def test_export_holds_what_was_trained(run: Path, checkpoint: Path):
+    trained, published = hub.load_any(str(run / "checkpoints" / "best.ckpt")), hub.load(str(checkpoint))
+    images = synthetic_table(70, seed=5).images
+    assert torch.allclose(predict_faces(trained, images), predict_faces(published, images), atol=5e-3)
+    assert {path.name for path in checkpoint.iterdir()} == {hub.WEIGHTS, hub.CONFIG, hub.CARD}
+
+
+def test_config_json_tells_where_it_comes_from(checkpoint: Path):
+    config = json.loads((checkpoint / hub.CONFIG).read_text())
+    assert {"model", "network_config", "preprocess", "labels", "metrics", "data_fingerprint", "git_commit"} <= set(
+        config
+    )
+    assert config["training"]["lr"] == 0.05 and config["training"]["seconds"] > 0
+    card = (checkpoint / hub.CARD).read_text()
+    assert f"{config['metrics']['test']['accuracy']:.4f}" in card and "unknown" not in card
+
+
+def test_evaluate_prints_one_json_object_that_agrees_with_the_export(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    evaluate.main(["--checkpoint", str(checkpoint), "--data", "synthetic:700", "--json", "--out", str(tmp_path)])
+    found = json.loads(capsys.readouterr().out)
+    promised = {
+        "split",
+        "n",
+        "accuracy",
+        "accuracy_ci",
+        "f1_macro",
+        "balanced_accuracy",
+        "ece",
+        "per_class",
+        "test_dedup",
+    }
+    assert promised <= set(found) and found["split"] == "test"
+    exported = json.loads((checkpoint / hub.CONFIG).read_text())["metrics"]["test"]
+    assert found["accuracy"] == exported["accuracy"] and found["confusion"] == exported["confusion"]
+
+
+def test_report_agrees_with_itself(checkpoint: Path, tmp_path: Path):
+    evaluate.main(["--checkpoint", str(checkpoint), "--data", "synthetic:700", "--tta", "--out", str(tmp_path)])
+    names = ["confusion.png", "reliability.png", "roc.png", "mistakes.png", "per_class.csv", "report.html"]
+    assert all((tmp_path / name).stat().st_size > 100 for name in names)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    assert sum(row["label"] == row["answer"] for row in rows) / len(rows) == pytest.approx(metrics["accuracy"])
+    page = (tmp_path / "report.html").read_text()
+    assert f"{metrics['accuracy']:.4f}" in page and page.count("data:image/png;base64") == 4
+
+
+def test_a_run_continues_where_it_stopped(run: Path, tmp_path: Path):
+    more = [
+        "--max_epochs",
+        "7",
+        "--run_dir",
+        str(tmp_path),
+        "--name",
+        "more",
+        "--resume",
+        str(run / "checkpoints" / "last.ckpt"),
+    ]
+    train.main([*SMALL, *more])
+    rows = list(csv.DictReader((tmp_path / "cnn" / "more" / "log" / "metrics.csv").open()))
+    assert {int(row["epoch"]) for row in rows} == {6}
+
+
+@pytest.mark.parametrize(
+    ("argv", "status", "words"),
+    [
+        ([], 2, "--model cnn"),
+        (["--model", "cmm"], 2, "cnn"),
+        (["--model", "cnn", "--lerning_rate", "1"], 2, "lerning_rate"),
+        (["--model", "cnn", "--data", "no/such/folder"], 1, "no/such/folder"),
+        (["--model", "cnn", "--data", "synthetic:700", "--augment", "wild"], 1, "medium"),
+        (["--model", "cnn", "--data", "synthetic:700", "--rotate", "-5"], 1, "rotate"),
+        (["--model", "cnn", "--data", "synthetic:700", "--resume", "gone.ckpt"], 1, "gone.ckpt"),
+        (["--config", "gone.yaml"], 1, "gone.yaml"),
+    ],
+)
+def test_wrong_options_end_with_a_sentence(
+    argv: list[str], status: int, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        train.main(argv)
+    said = capsys.readouterr().err
+    assert caught.value.code == status and words in said and "Traceback" not in said
+
+
+def test_help_shows_the_options_of_the_model(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as caught:
+        train.main(["--model", "cnn", "--help"])
+    said = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert all(word in said for word in ("--dropout", "--lr", "--rotate", "--devices", "degrees"))
+
+
+def test_export_refuses_other_data(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        export.main([str(run), str(tmp_path / "x"), "--data", "synthetic:350"])
+    assert "fingerprint" in capsys.readouterr().err and not (tmp_path / "x").exists()
