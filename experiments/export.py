@@ -7,9 +7,15 @@ import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from fer_data.errors import UserError, sentences
+
+JUDGED: tuple[tuple[str, Literal["val", "test"], bool], ...] = (
+    ("val", "val", False),
+    ("test", "test", False),
+    ("test_tta", "test", True),
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -48,10 +54,7 @@ def export(options: Namespace) -> None:
     }
     hub.save_checkpoint(options.target, trained.network, config, card="")
     published = hub.load(str(options.target))
-    config["metrics"] = {
-        key: evaluate(published, table, split, tta)[0]
-        for key, split, tta in (("val", "val", False), ("test", "test", False), ("test_tta", "test", True))
-    }
+    config["metrics"] = {key: evaluate(published, table, split, tta)[0] for key, split, tta in JUDGED}
     hub.save_checkpoint(options.target, trained.network, config, model_card(options.target.name, config))
     accuracy = config["metrics"]["test"]["accuracy"]
     print(

@@ -108,7 +108,7 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
     groups = {
         "run": parser.add_class_arguments(Run),
         "network": parser.add_class_arguments(NETWORKS[model], skip={"num_classes"}),
-        "task": parser.add_class_arguments(task_of(model), skip={"model", "network_config", "class_weights"}),
+        "task": parser.add_class_arguments(task_of(model), skip={"model", "network_config"}),
         "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess"}),
     }
     return parser, groups
@@ -130,7 +130,7 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
         **{key: options[key] for key in groups["data"]}, seed=run.seed, preprocess=input_of(network)
     )
     arguments = {key: options[key] for key in groups["task"]}
-    task = task_of(options.model)(options.model, network_config, **arguments, class_weights=data.loss_weights)
+    task = task_of(options.model)(options.model, network_config, **arguments)
     for note in data.table.notes:
         print(f"note: {note}")
     run_dir = Path(run.run_dir) / options.model / (run.name or datetime.now().strftime("%Y%m%d-%H%M%S"))
@@ -160,7 +160,7 @@ def build_trainer(run: Run, run_dir: Path, model: str) -> Any:
 
     from fer_models.callbacks import AtomicCheckpointIO, Curves, EpochLine, ema
 
-    best = {"monitor": "val/accuracy", "mode": "max"}
+    best: dict[str, Any] = {"monitor": "val/accuracy", "mode": "max"}
     callbacks: list[Any] = [Curves(run_dir), EpochLine()]
     if not run.fast_dev_run:
         callbacks.append(

@@ -39,6 +39,11 @@ def checkpoint(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
+def read_csv(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def test_a_run_leaves_all_that_it_promises(run: Path):
     left = {path.name for path in run.iterdir()}
     assert {"checkpoints", "log", "curves.png", "config.yaml", "run.json"} <= left
@@ -46,7 +51,7 @@ def test_a_run_leaves_all_that_it_promises(run: Path):
 
 
 def test_training_learns(run: Path):
-    rows = list(csv.DictReader((run / "log" / "metrics.csv").open()))
+    rows = read_csv(run / "log" / "metrics.csv")
     accuracy = [float(row["val/accuracy"]) for row in rows if row["val/accuracy"]]
     assert len(accuracy) == 6 and accuracy[-1] > 0.5 > accuracy[0]
 
@@ -111,7 +116,7 @@ def test_report_agrees_with_itself(checkpoint: Path, tmp_path: Path):
     names = ["confusion.png", "reliability.png", "roc.png", "mistakes.png", "per_class.csv", "report.html"]
     assert all((tmp_path / name).stat().st_size > 100 for name in names)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
-    rows = list(csv.DictReader((tmp_path / "predictions.csv").open()))
+    rows = read_csv(tmp_path / "predictions.csv")
     assert sum(row["label"] == row["answer"] for row in rows) / len(rows) == pytest.approx(metrics["accuracy"])
     page = (tmp_path / "report.html").read_text()
     assert f"{metrics['accuracy']:.4f}" in page and page.count("data:image/png;base64") == 4
@@ -129,7 +134,7 @@ def test_a_run_continues_where_it_stopped(run: Path, tmp_path: Path):
         str(run / "checkpoints" / "last.ckpt"),
     ]
     train.main([*SMALL, *more])
-    rows = list(csv.DictReader((tmp_path / "cnn" / "more" / "log" / "metrics.csv").open()))
+    rows = read_csv(tmp_path / "cnn" / "more" / "log" / "metrics.csv")
     assert {int(row["epoch"]) for row in rows} == {6}
 
 
@@ -147,9 +152,8 @@ def test_a_run_continues_where_it_stopped(run: Path, tmp_path: Path):
     ],
 )
 def test_wrong_options_end_with_a_sentence(
-    argv: list[str], status: int, words: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch
+    argv: list[str], status: int, words: str, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.chdir(tmp_path)
     with pytest.raises(SystemExit) as caught:
         train.main(argv)
     said = capsys.readouterr().err

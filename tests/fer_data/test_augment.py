@@ -1,5 +1,7 @@
 """Augmentation: seeded, complete, and strict about its arguments."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -65,7 +67,7 @@ def test_named_strength_with_one_value_changed():
         (lambda: Strength(scale=1.0), ["scale"]),
     ],
 )
-def test_wrong_arguments_are_errors_with_the_cure(call, words: list[str]):
+def test_wrong_arguments_are_errors_with_the_cure(call: Callable[[], object], words: list[str]):
     with pytest.raises(UserError) as caught:
         call()
     assert all(word in str(caught.value) for word in words)

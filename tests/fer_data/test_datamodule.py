@@ -1,5 +1,7 @@
 """The datamodule: batches that a seed decides, official splits, balance."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -12,14 +14,17 @@ from fer_data.table import FaceTable
 DATA = "synthetic:210"
 
 
-def batches(epoch: int = 0, **kwargs) -> list[dict[str, torch.Tensor]]:
+def batches(epoch: int = 0, **kwargs: Any) -> list[dict[str, torch.Tensor]]:
     loader = FER2013DataModule(DATA, batch_size=32, **kwargs).train_dataloader()
     loader.sampler.set_epoch(epoch)
     return list(loader)
 
 
 def same(one: list, two: list) -> bool:
-    return all(torch.equal(a["image"], b["image"]) and torch.equal(a["label"], b["label"]) for a, b in zip(one, two))
+    return all(
+        torch.equal(a["image"], b["image"]) and torch.equal(a["label"], b["label"])
+        for a, b in zip(one, two, strict=True)
+    )
 
 
 def test_batches_have_the_promised_form():
@@ -76,7 +81,7 @@ def test_loss_balance_gives_each_emotion_the_same_weight_in_sum(monkeypatch: pyt
     assert FER2013DataModule(DATA).loss_weights is None
 
 
-def unbalanced(monkeypatch: pytest.MonkeyPatch, **kwargs) -> FER2013DataModule:
+def unbalanced(monkeypatch: pytest.MonkeyPatch, **kwargs: Any) -> FER2013DataModule:
     """Make a module whose Training has few disgusted faces."""
     table = load("synthetic:1400")
     keep = (table.labels != 1) | (np.arange(len(table.labels)) % 8 == 0)

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def spoil_config(folder: Path, **changes: object) -> None:
         (lambda f: spoil_config(f, preprocess={}), "does not fit"),
     ],
 )
-def test_a_spoilt_checkpoint_is_a_sentence(folder: Path, spoil, words: str):
+def test_a_spoilt_checkpoint_is_a_sentence(folder: Path, spoil: Callable[[Path], object], words: str):
     spoil(folder)
     with pytest.raises(hub.CheckpointError) as caught:
         hub.load(str(folder))
@@ -80,7 +81,7 @@ def test_a_spoilt_checkpoint_is_a_sentence(folder: Path, spoil, words: str):
 class Evil:
     """Runs code when it is unpickled."""
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[object, ...]:
         return (Path.touch, (Path("evil-was-here"),))
 
 

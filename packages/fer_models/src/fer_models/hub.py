@@ -10,17 +10,17 @@ import os
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
-from torch import nn
 
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
 from fer_data.preprocess import Preprocess
 from fer_models.networks import NETWORKS
+from fer_models.networks.base import Network
 
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
@@ -42,7 +42,7 @@ class Checkpoint:
     """
 
     name: str
-    network: nn.Module
+    network: Network
     preprocess: Preprocess
     config: dict[str, Any]
 
@@ -129,14 +129,13 @@ def load_run(path: Path) -> Checkpoint:
     return Checkpoint(path.resolve().parents[1].name, network.eval(), input_of(network), config)
 
 
-def input_of(network: nn.Module) -> Preprocess:
+def input_of(network: Network) -> Preprocess:
     """Give the ``Preprocess`` that a network asks for by its ``input_size`` and ``input_channels``."""
-    size, channels = int(cast(int, network.input_size)), int(cast(int, network.input_channels))
-    standard = Preprocess()
-    return Preprocess(size, channels, standard.mean * channels, standard.std * channels)
+    standard, channels = Preprocess(), network.input_channels
+    return Preprocess(network.input_size, channels, standard.mean * channels, standard.std * channels)
 
 
-def save_checkpoint(folder: Path, network: nn.Module, config: dict[str, Any], card: str) -> None:
+def save_checkpoint(folder: Path, network: Network, config: dict[str, Any], card: str) -> None:
     """Write a checkpoint folder; floating-point weights are stored as float16, each file is renamed into place."""
     weights = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()

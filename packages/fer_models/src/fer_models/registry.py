@@ -12,4 +12,4 @@ TASKS: dict[str, type[BaseTask]] = {
 
 def task_of(model: str) -> type[BaseTask]:
     """Give the task that trains a network of ``NETWORKS``."""
-    return TASKS[str(NETWORKS[model].task)]
+    return TASKS[NETWORKS[model].task]

@@ -45,7 +45,7 @@ def judge(probabilities: Tensor, labels: Tensor, seed: int = 0) -> dict[str, Any
     """
     k = len(EMOTIONS)
     confusion = multiclass_confusion_matrix(probabilities, labels, k)
-    present = labels.unique()
+    present = torch.bincount(labels, minlength=k).nonzero()[:, 0]
     auroc = (
         multiclass_auroc(probabilities[:, present], _renumber(labels, present), len(present))
         if len(present) > 1

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from fer_models.networks.base import Network
+
 
 class SqueezeExcite(nn.Module):
     """Weigh channels by what the whole map holds (Hu et al. 2018, https://arxiv.org/abs/1709.01507).
@@ -57,7 +59,7 @@ class Stage(nn.Module):
         return x
 
 
-class CNN(nn.Module):
+class CNN(Network):
     """Convolutional classifier of gray 48x48 faces.
 
     A VGG-like pyramid (Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556) with residual sums and

@@ -29,7 +29,6 @@ class ClassificationTask(BaseTask):
         warmup_epochs: Epochs in which the rate climbs from 0.
         label_smoothing: Probability that a target spreads over all emotions.
         mixup: Alpha of mixup; 0 is off.
-        class_weights: One weight of the loss for each emotion; ``--balance loss`` sets it.
     """
 
     def __init__(
@@ -42,12 +41,10 @@ class ClassificationTask(BaseTask):
         warmup_epochs: float = 2.0,
         label_smoothing: float = 0.1,
         mixup: float = 0.0,
-        class_weights: list[float] | None = None,
     ) -> None:
         super().__init__(model, network_config)
         self.save_hyperparameters()
-        weights = None if class_weights is None else torch.tensor(class_weights)
-        self.register_buffer("class_weights", weights, persistent=False)
+        self.class_weights: Tensor | None = None
         self.val_metrics = training_metrics(len(EMOTIONS)).clone(prefix="val/")
         self.test_metrics = self.val_metrics.clone(prefix="test/")
 
@@ -55,6 +52,11 @@ class ClassificationTask(BaseTask):
         """Map (B, C, S, S) to logits (B, 7)."""
         logits: Tensor = self.network(image)
         return logits
+
+    def on_fit_start(self) -> None:
+        """Take the weights of the emotions in the loss from the data, where ``--balance loss`` wants them."""
+        weights = getattr(self.trainer, "datamodule").loss_weights  # noqa: B009 (set by Trainer.fit, without a type)
+        self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Give the loss of one batch, blended by mixup where that is on."""
@@ -80,7 +82,7 @@ class ClassificationTask(BaseTask):
         loss = soft_cross_entropy(logits, soft_targets(batch["label"], len(EMOTIONS)))
         metrics = self.val_metrics if stage == "val" else self.test_metrics
         metrics.update(logits.float(), batch["label"])
-        shown = {f"{stage}/loss": loss, **metrics}
+        shown: dict[str, Any] = {f"{stage}/loss": loss, **dict(metrics.items())}
         self.log_dict(shown, on_epoch=True, prog_bar=True, batch_size=len(logits), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
