@@ -1,6 +1,6 @@
 """Publish a run as a checkpoint folder: ``python experiments/export.py runs/cnn/NAME checkpoints/cnn --data auto``.
 
-The published weights (float16) are judged on PublicTest and PrivateTest, and the figures go into config.json and the card.
+The published weights (float16) are judged on PublicTest and PrivateTest; config.json and the card tell the figures.
 """
 
 import json
@@ -57,9 +57,8 @@ def export(options: Namespace) -> None:
     config["metrics"] = {key: evaluate(published, table, split, tta)[0] for key, split, tta in JUDGED}
     hub.save_checkpoint(options.target, trained.network, config, model_card(options.target.name, config))
     accuracy = config["metrics"]["test"]["accuracy"]
-    print(
-        f"{options.target}: PrivateTest accuracy {accuracy:.4f}; next: fer-models predict PHOTO --model {options.target}"
-    )
+    print(f"{options.target}: PrivateTest accuracy {accuracy:.4f}")
+    print(f"next: fer-models predict PHOTO --model {options.target}")
 
 
 def _run_facts(run_dir: Path) -> dict[str, Any]:

@@ -12,20 +12,6 @@ from fer_models import hub
 from fer_models.networks import NETWORKS
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    network = NETWORKS["cnn"](widths=[4, 8, 8, 8]).to(memory_format=torch.channels_last)
-    network(torch.randn(8, 1, 48, 48))  # moves the running statistics off their start
-    config = {
-        "model": "cnn",
-        "network_config": {"widths": [4, 8, 8, 8]},
-        "preprocess": hub.input_of(network).to_dict(),
-    }
-    hub.save_checkpoint(tmp_path / "small", network, config, "# card")
-    return tmp_path / "small"
-
-
 def test_round_trip_by_path_and_by_name(folder: Path, monkeypatch: pytest.MonkeyPatch):
     by_path = hub.load(str(folder))
     monkeypatch.setenv("FER_CHECKPOINTS", str(folder.parent))

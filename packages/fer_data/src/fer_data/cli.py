@@ -2,7 +2,7 @@
 
 import json
 from argparse import ArgumentParser, Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,9 +56,21 @@ def _as_text(found: dict[str, Any]) -> str:
     for usage, counts in found["counts"].items():
         numbers = [*(counts[emotion] for emotion in EMOTIONS), sum(counts[emotion] for emotion in EMOTIONS)]
         lines.append(f"{usage:12}" + "".join(f"{n:10,}" for n in numbers))
-    lines += ["", *(f"{key}: {value}" for key, value in found.items() if key not in ("source", "n", "counts", "notes"))]
-    lines += [f"note: {note}" for note in found["notes"]]
+    lines += ["", *_facts(found), *(f"note: {note}" for note in found["notes"])]
     return "\n".join(lines)
+
+
+def _facts(found: dict[str, Any]) -> Iterator[str]:
+    pairs = {key: value for key, value in found["duplicates"].items() if key != "copies"}
+    yield f"exact copies of another face: {found['duplicates']['copies']:,}; pairs of the same pixels:"
+    for where, count in pairs.items():
+        yield f"  {where:24} {count['pairs']:6,}, with different labels {count['different_labels']:,}"
+    yield f"test_dedup, PrivateTest without faces of the other splits: {found['test_dedup_n']:,}"
+    for usage, other in (found["ferplus_disagrees"] or {}).items():
+        yield f"FER+ has a majority for {other['n']:,} faces of {usage}; {other['share']:.1%} bear another label here"
+    yield f"Training pixels: mean {found['mean']:.4f}, standard deviation {found['std']:.4f}, of 1"
+    yield f"rows of fer2013.csv: {'known' if found['rows_known'] else 'not known, so FER+ cannot be joined'}"
+    yield f"fingerprint: {found['fingerprint']}"
 
 
 def _preview(options: Namespace) -> None:
@@ -78,5 +90,8 @@ def _preview(options: Namespace) -> None:
 def _crop(options: Namespace) -> None:
     from fer_data.crop_folder import crop_folder
 
-    summary = crop_folder(options.source, options.target, size=options.size, align=options.align)
-    print(f"{options.target}: {summary}")
+    done = crop_folder(options.source, options.target, size=options.size, align=options.align)
+    print(
+        f"{options.target}: {done.faces} faces from {done.photos} photos ({done.resumed} of them by earlier runs); "
+        f"{done.without_face} without a face, {done.unreadable} unreadable: see faces.csv"
+    )

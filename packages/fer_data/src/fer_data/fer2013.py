@@ -145,7 +145,8 @@ def stats(data: str = "auto", *, cache: bool = True) -> dict[str, Any]:
     Returns:
         source, n, counts (split -> emotion -> faces), duplicates, test_dedup_n, mean and std (of the Training
         pixels, in [0, 1]), rows_known, ferplus (the path of ``fer2013new.csv`` beside the data, or None),
-        fingerprint, notes.
+        fingerprint, notes. Where FER+ is there, ``ferplus_disagrees`` gives for each split how many faces have a FER+
+        majority, and for which share of them it isn't FER2013's label.
 
     Raises:
         DataError: As for ``load``.
@@ -153,7 +154,7 @@ def stats(data: str = "auto", *, cache: bool = True) -> dict[str, Any]:
     drawn = data.partition(":")[0] == "synthetic"
     source = data if drawn else str(locate(data))
     table = load(source, cache=cache)
-    votes = None if drawn else ferplus.find_votes(Path(source))
+    votes = None if drawn else ferplus.find_votes(layouts.find(Path(source))[1])
     counts = {
         usage: np.bincount(table.labels[table.usage == split], minlength=len(EMOTIONS)).tolist()
         for split, usage in enumerate(USAGES)
@@ -171,6 +172,7 @@ def stats(data: str = "auto", *, cache: bool = True) -> dict[str, Any]:
         "std": float(np.sqrt(np.average((levels - mean) ** 2, weights=pixels))),
         "rows_known": table.rows is not None,
         "ferplus": str(votes) if votes else None,
+        "ferplus_disagrees": ferplus.disagreement(votes, table) if votes and table.rows is not None else None,
         "fingerprint": fingerprint(table),
         "notes": list(table.notes),
     }

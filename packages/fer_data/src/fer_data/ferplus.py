@@ -1,12 +1,13 @@
 """FER+: ten people's votes on each face of FER2013 (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041)."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from fer_data.emotions import FERPLUS_EMOTIONS, FERPLUS_VOTES
+from fer_data.emotions import FERPLUS_EMOTIONS, FERPLUS_VOTES, emotion_index
 from fer_data.errors import DataError
 from fer_data.layouts import readable, require
 from fer_data.table import USAGES, FaceTable
@@ -82,3 +83,22 @@ def majority(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
     label = kept.argmax(axis=1)
     decided = (kept.max(axis=1) > 0.5 * kept.sum(axis=1)) & (label < len(FERPLUS_EMOTIONS))
     return np.where(decided, label, -1).astype(np.int8)
+
+
+def disagreement(path: Path, table: FaceTable) -> dict[str, dict[str, Any]]:
+    """Compare FER+'s majority with FER2013's label: how noisy the labels are, by split.
+
+    Returns:
+        For each usage ``n``, the faces that have a FER+ majority, and ``share``, 0..1, of them whose FER2013 label is
+        another emotion. Contempt, which FER2013 doesn't have, counts as another.
+    """
+    label = majority(read_votes(path, table))
+    codes = np.array([-1 if (code := emotion_index(name)) is None else code for name in FERPLUS_EMOTIONS])
+    other = codes[label] != table.labels
+    decided = label >= 0
+    of_split = {name: decided & (table.usage == split) for split, name in enumerate(USAGES)}
+    return {
+        name: {"n": int(mask.sum()), "share": round(float(other[mask].mean()), 4)}
+        for name, mask in of_split.items()
+        if mask.any()
+    }

@@ -12,13 +12,14 @@ library_name: fer-lightning
 
 LIMITS = """## Limits
 
-- FER2013's labels are noisy: on 18% or more of PrivateTest they differ from the majority of FER+'s ten taggers. About 80%
-  is a practical ceiling on these labels.
-- The faces were collected from the web in 2013. Age, skin colour and culture are not balanced, and no fairness was measured.
+- FER2013's labels are noisy: ten other people (FER+) see another emotion in many of these faces. A figure well above
+  80% would mean that the labels' mistakes were learned.
+- The faces were collected from the web in 2013. Age, skin colour and culture are not balanced, and fairness was not
+  measured.
 - An expression is not a feeling. The model names what a face looks like to those who labelled the data.
 
-Not for: inferring the emotions of people at work or in education (forbidden in the EU by Art. 5(1)(f) of the AI Act), nor any
-decision about a person.
+Not for: inferring the emotions of people at work or in education (forbidden in the EU by Art. 5(1)(f) of the AI Act),
+nor any decision about a person.
 """
 
 
@@ -36,11 +37,12 @@ def model_card(name: str, config: dict[str, Any]) -> str:
         f"| {emotion} | {r['precision']:.3f} | {r['recall']:.3f} | {r['f1']:.3f} | {r['support']} |"
         for emotion, r in metrics["test"]["per_class"].items()
     )
+    side = config["preprocess"]["size"]
     return f"""{FRONT}
 # {name}
 
-Classifier of seven facial expressions in gray {config["preprocess"]["size"]}x{config["preprocess"]["size"]} faces, network
-`{config["model"]}`, {config["parameters"] / 1e6:.2f} M parameters, trained from scratch on FER2013's Training split.
+Classifier of seven facial expressions in gray {side}x{side} faces: the network `{config["model"]}` with
+{config["parameters"] / 1e6:.2f} M parameters, trained from scratch on FER2013's Training split.
 
 ```python
 from fer_models.predict import load

@@ -1,8 +1,8 @@
 """Checkpoint folders: what a trained network is published as, and loaded from.
 
-A folder holds ``model.safetensors`` (weights), ``config.json`` (network, its arguments, input, emotions, metrics, where it
-comes from) and ``README.md`` (model card). Weights are safetensors, and the class comes from our own ``NETWORKS``, never
-from the file, so that loading a stranger's folder runs none of their code.
+A folder holds ``model.safetensors`` (weights), ``config.json`` (network, its arguments, input, emotions, metrics, where
+it comes from) and ``README.md`` (model card). Weights are safetensors, and the class comes from our own ``NETWORKS``,
+never from the file, so that loading a stranger's folder runs none of their code.
 """
 
 import json

@@ -152,10 +152,7 @@ def _png(figure: Figure) -> bytes:
 def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, bytes]) -> str:
     title = f"{metrics['checkpoint']} on {metrics['usage']}"
     rows = {"all": metrics, "without duplicates": metrics["test_dedup"]}
-    figures = "".join(
-        f'<h2>{_TITLES[name]}</h2><img alt="{_TITLES[name]}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
-        for name, png in pictures.items()
-    )
+    figures = "".join(_figure(_TITLES[name], png) for name, png in pictures.items())
     tables = _figures_table({name: part for name, part in rows.items() if part}).to_html()
     return _TEMPLATE.format(
         title=html.escape(title),
@@ -163,6 +160,11 @@ def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, 
         tables=tables + "<h2>Each emotion</h2>" + per_class.round(3).to_html(),
         figures=figures,
     )
+
+
+def _figure(title: str, png: bytes) -> str:
+    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    return f'<h2>{title}</h2><img alt="{title}" src="{source}">'
 
 
 def _figures_table(rows: dict[str, dict[str, Any]]) -> pd.DataFrame:

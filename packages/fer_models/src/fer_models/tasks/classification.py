@@ -104,7 +104,7 @@ class ClassificationTask(BaseTask):
 
 
 def warmup_cosine(steps: int, warmup: float) -> Callable[[int], float]:
-    """Give the curve of a learning rate, 0 to 1, by step: up in a line for ``warmup`` steps, then down a half cosine."""
+    """Give a learning rate's curve, 0 to 1 by step: up in a line for ``warmup`` steps, then down a half cosine."""
 
     def share(step: int) -> float:
         if step < warmup:

@@ -1,0 +1,135 @@
+"""Prediction on real photos, from Python and from the command line."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import photos
+from fer_data.emotions import EMOTIONS
+from fer_data.faces import crop
+from fer_models import hub
+from fer_models.cli import main
+from fer_models.predict import EmotionPredictor, load
+
+
+@pytest.fixture
+def predictor(folder: Path) -> EmotionPredictor:
+    return EmotionPredictor(hub.load(str(folder)), photos.detector())
+
+
+@pytest.fixture(autouse=True)
+def one_detector(monkeypatch: pytest.MonkeyPatch):
+    """Build MTCNN once for all tests."""
+    monkeypatch.setattr("fer_models.predict.FaceDetector", lambda device: photos.detector())
+
+
+def test_each_face_has_box_score_and_seven_probabilities(predictor: EmotionPredictor):
+    found = predictor(photos.crowd())
+    assert len(found) == 4
+    for one in found:
+        assert tuple(one.probabilities) == EMOTIONS and sum(one.probabilities.values()) == pytest.approx(1, abs=1e-5)
+        assert one.emotion == max(one.probabilities, key=one.probabilities.get)
+        assert 0.7 < one.face.score <= 1
+
+
+def test_path_bytes_and_array_agree(predictor: EmotionPredictor, tmp_path: Path):
+    path = tmp_path / "Grüße an alle.png"
+    path.write_bytes(photos.encode(photos.astronaut()))
+    answers = [predictor(path), predictor(str(path)), predictor(path.read_bytes()), predictor(photos.astronaut())]
+    assert all(answer == answers[0] for answer in answers) and len(answers[0]) == 1
+
+
+def test_a_sideways_phone_photo_gives_the_same_as_the_upright_one(predictor: EmotionPredictor):
+    upright, sideways = (predictor(photos.oriented(photos.astronaut(), way))[0] for way in (1, 6))
+    assert np.allclose(list(upright.probabilities.values()), list(sideways.probabilities.values()), atol=0.02)
+    assert np.allclose(upright.face.box, sideways.face.box, atol=4)
+
+
+def test_predicting_is_cropping_and_classifying(predictor: EmotionPredictor):
+    picture = photos.astronaut()
+    one = predictor(picture)[0]
+    by_hand = predictor.classify([crop(picture, one.face)])[0]
+    assert np.allclose(list(one.probabilities.values()), by_hand, atol=1e-6)
+
+
+def test_batches_do_not_change_the_answer(predictor: EmotionPredictor):
+    faces = list(photos.small_faces()[:20])
+    assert np.allclose(predictor.classify(faces, batch_size=1), predictor.classify(faces, batch_size=7), atol=1e-6)
+    assert predictor.classify([]).shape == (0, 7)
+
+
+def test_load_takes_a_name(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("FER_CHECKPOINTS", str(folder.parent))
+    assert len(load("small")(photos.astronaut())) == 1
+
+
+def predict(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as caught:
+        main(["predict", *map(str, argv)])
+    said = capsys.readouterr()
+    return int(caught.value.code or 0), said.out, said.err
+
+
+def test_json_is_one_object_a_photo_and_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    files = {
+        "vier.jpg": photos.encode(photos.crowd(), "JPEG"),
+        "coffee.png": photos.encode(photos.faceless()),
+        "dot.png": photos.encode(np.zeros((1, 1, 3), np.uint8)),
+        **{name: content for name, (content, _) in photos.hostile().items()},
+        "bomb.png": photos.png_bomb(),
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    status, out, _ = predict(capsys, *(tmp_path / name for name in files), "--model", folder, "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert status == 1 and [Path(row["file"]).name for row in rows] == list(files)
+    assert [len(row["faces"]) for row in rows[:3]] == [4, 0, 0] and not any(row["error"] for row in rows[:3])
+    assert all(row["error"] and not row["faces"] for row in rows[3:])
+    face = rows[0]["faces"][0]
+    assert set(face) == {"box", "score", "emotion", "probabilities"} and len(face["box"]) == 4
+    assert set(face["probabilities"]) == set(EMOTIONS)
+
+
+def test_no_face_is_an_answer_not_an_error(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "coffee.png").write_bytes(photos.encode(photos.faceless()))
+    status, out, err = predict(capsys, tmp_path / "coffee.png", "--model", folder)
+    assert status == 0 and out.endswith("coffee.png: no face found\n") and err == ""
+
+
+@pytest.mark.parametrize("name", photos.hostile())
+def test_a_hostile_file_is_a_sentence(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str):
+    content, words = photos.hostile()[name]
+    (tmp_path / name).write_bytes(content)
+    status, out, err = predict(capsys, tmp_path / name, "--model", folder)
+    assert status == 1 and out == "" and words in err and name in err and "Traceback" not in err
+
+
+def test_text_names_each_face(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "crowd.png").write_bytes(photos.encode(photos.crowd()))
+    _, out, _ = predict(capsys, tmp_path / "crowd.png", "--model", folder)
+    assert "4 faces" in out and len(re.findall(r"at \(\d+, \d+\)-\(\d+, \d+\)", out)) == 4
+
+
+def test_saved_copies_bear_boxes_and_no_metadata(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for place in ("a", "b"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "me.jpg").write_bytes(photos.oriented(photos.astronaut(), 6))
+    argv = [tmp_path / "a" / "me.jpg", tmp_path / "b" / "me.jpg", "--model", folder, "--save", tmp_path / "out"]
+    assert predict(capsys, *argv)[0] == 0
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"me.png", "me-2.png"}
+    with Image.open(tmp_path / "out" / "me.png") as copy:
+        assert copy.size == (512, 512) and not copy.getexif()
+        pixels = np.asarray(copy, int)
+    assert np.abs(pixels - photos.astronaut()).max(2).mean() > 1  # something was drawn
+
+
+def test_unknown_model_and_unwritable_folder(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    status, _, err = predict(capsys, "x.jpg", "--model", "nomodel")
+    assert status == 1 and "nomodel" in err
+    (tmp_path / "file").write_text("")
+    status, _, err = predict(capsys, "x.jpg", "--model", folder, "--save", tmp_path / "file")
+    assert status == 1 and "--save" in err
