@@ -48,7 +48,7 @@ def evaluate_checkpoint(options: Namespace) -> None:
     checkpoint = hub.load_any(options.checkpoint)
     table = load(options.data)
     metrics, probabilities, chosen = evaluate(checkpoint, table, options.split, options.tta, options.device)
-    metrics = {"checkpoint": options.checkpoint, **metrics}
+    metrics = {"checkpoint": checkpoint.name, **metrics}
     out = options.out or Path("reports") / f"{checkpoint.name}-{options.split}{'-tta' if options.tta else ''}"
     page = write_report(out, metrics, probabilities, table.images[chosen], table.labels[chosen], chosen)
     if options.json:

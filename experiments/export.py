@@ -39,9 +39,9 @@ def export(options: Namespace) -> None:
 
     source = options.run if options.run.suffix == ".ckpt" else options.run / "checkpoints" / "best.ckpt"
     trained = hub.load_run(source)
+    run = _run_facts(source.resolve().parents[1])
     table = load(options.data)
-    run = _run_facts(source.parents[1])
-    if run.get("data_fingerprint") not in (None, fingerprint(table)):
+    if run.get("data_fingerprint") != fingerprint(table):
         raise UserError(f"--data {options.data} is not what {options.run} was trained on: its fingerprint differs")
     config = {
         "model": trained.config["model"],
@@ -52,10 +52,11 @@ def export(options: Namespace) -> None:
         "data_fingerprint": fingerprint(table),
         "git_commit": commit(),
     }
-    hub.save_checkpoint(options.target, trained.network, config, card="")
-    published = hub.load(str(options.target))
-    config["metrics"] = {key: evaluate(published, table, split, tta)[0] for key, split, tta in JUDGED}
-    hub.save_checkpoint(options.target, trained.network, config, model_card(options.target.name, config))
+    with hub.new_folder(options.target) as folder:
+        hub.save_checkpoint(folder, trained.network, config, card="")
+        published = hub.load(str(folder))
+        config["metrics"] = {key: evaluate(published, table, split, tta)[0] for key, split, tta in JUDGED}
+        hub.save_checkpoint(folder, trained.network, config, model_card(options.target.name, config))
     accuracy = config["metrics"]["test"]["accuracy"]
     print(f"{options.target}: PrivateTest accuracy {accuracy:.4f}")
     print(f"next: fer-models predict PHOTO --model {options.target}")
@@ -63,7 +64,10 @@ def export(options: Namespace) -> None:
 
 def _run_facts(run_dir: Path) -> dict[str, Any]:
     path = run_dir / "run.json"
-    facts: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path}, which tells how the run was trained, can't be read ({error})") from error
     return facts
 
 

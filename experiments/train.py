@@ -4,21 +4,25 @@ Each model has its own options: ``python experiments/train.py --model cnn --help
 """
 
 import json
+import logging
 import os
 import shlex
 import sys
 import time
+import warnings
 from argparse import ArgumentParser as PlainParser
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
-from fer_data.errors import UserError, sentences
+from fer_data.errors import UserError, check_range, sentences
 from fer_models.networks import NETWORKS
 
 MODELS = tuple(NETWORKS)
+FLAGS = ("--fast_dev_run", "--pretrained")
 
 
 @dataclass
@@ -27,16 +31,19 @@ class Run:
 
     Args:
         max_epochs: Number of passes over Training.
-        devices: Number of devices (CPU processes or GPUs), or ``auto``.
+        devices: Number of devices (CPU processes or GPUs) on each machine, or ``auto``.
+        num_nodes: Number of machines; see docs/devices.md.
         accelerator: ``auto``, ``cpu`` or ``gpu``.
+        strategy: How several devices work together; ``auto`` is DistributedDataParallel.
         precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``. Mixed precision is faster on GPUs and on CPUs with AMX.
         seed: Of everything random.
         ema_decay: Of the moving average of the weights, which is what is validated and saved; 0 is off.
         patience: Stop after so many epochs without a better PublicTest accuracy; 0 never stops early.
-        logger: ``csv`` always writes log/metrics.csv; ``wandb`` logs to Weights & Biases as well.
+        logger: ``csv`` always writes log/; ``wandb`` (Weights & Biases) and ``tensorboard`` log there as well.
         run_dir: Folder of all runs.
         name: Name of this run's folder; the time it starts if empty.
-        resume: A .ckpt of an earlier run to continue.
+        resume: ``auto`` goes on from the newest good checkpoint of the run with this name (of the model's last run,
+            if no name is given); or a .ckpt of an earlier run.
         fast_dev_run: Try one batch of each split, save nothing.
         limit_train_batches: Batches of an epoch, to try things out; empty takes all.
         limit_val_batches: Batches of a validation, to try things out; empty takes all.
@@ -44,12 +51,14 @@ class Run:
 
     max_epochs: int = 30
     devices: int | str = "auto"
+    num_nodes: int = 1
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
+    strategy: str = "auto"
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     seed: int = 0
     ema_decay: float = 0.999
     patience: int = 0
-    logger: Literal["csv", "wandb"] = "csv"
+    logger: Literal["csv", "wandb", "tensorboard"] = "csv"
     run_dir: str = "runs"
     name: str | None = None
     resume: str | None = None
@@ -57,14 +66,42 @@ class Run:
     limit_train_batches: int | None = None
     limit_val_batches: int | None = None
 
+    def __post_init__(self) -> None:
+        check_range("--max_epochs", self.max_epochs, 1)
+        check_range("--num_nodes", self.num_nodes, 1)
+        check_range("--ema_decay", self.ema_decay, 0, 0.999999)
+        check_range("--patience", self.patience, 0)
+        for option in ("limit_train_batches", "limit_val_batches"):
+            wanted = getattr(self, option)
+            check_range(f"--{option}", 1 if wanted is None else wanted, 1)
+        if self.name is not None and Path(self.name).name != self.name:
+            raise UserError(f"--name {self.name!r} must be a plain name, without folders")
+        if self.devices != "auto":
+            self._check_devices()
+
+    def _check_devices(self) -> None:
+        import torch
+
+        on_gpu = self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
+        there, kind = (torch.cuda.device_count(), "GPUs") if on_gpu else (os.cpu_count() or 1, "cores")
+        if not (str(self.devices).isdecimal() and 1 <= int(self.devices) <= there):
+            raise UserError(f"--devices {self.devices}: give auto, or a number up to {there}, the {kind} here")
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Train as the command line says; bad input ends with a sentence and a non-zero status."""
     argv = list(sys.argv[1:] if argv is None else argv)
     with sentences():
         parser, groups = build_parser(which_model(argv))
-        options = parser.parse_args(argv)
+        options = parser.parse_args(complete_flags(argv))
         train(options, groups, parser)
+
+
+def complete_flags(argv: Sequence[str]) -> list[str]:
+    """Let a yes-or-no option stand alone: ``--fast_dev_run`` for ``--fast_dev_run=true``."""
+    nexts = [*argv[1:], "--"]
+    alone = [word in FLAGS and following.startswith("--") for word, following in zip(argv, nexts, strict=True)]
+    return [f"{word}=true" if bare else word for word, bare in zip(argv, alone, strict=True)]
 
 
 def which_model(argv: Sequence[str]) -> str:
@@ -102,7 +139,17 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
     from fer_data.datamodule import FER2013DataModule
     from fer_models.registry import task_of
 
-    parser = ArgumentParser(prog="train.py", description=__doc__, allow_abbrev=False)
+    class Parser(ArgumentParser):
+        """Answers a misspelt option with the nearest one."""
+
+        def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+            known = [name for action in self._actions for name in action.option_strings]
+            wrong = [word.split("=")[0] for word in message.split() if word.startswith("--")]
+            near = [match for word in wrong if word not in known for match in get_close_matches(word, known, n=1)]
+            super().error(f"{message}; did you mean {', '.join(near)}?" if near else message, ex)
+            raise SystemExit(2)  # not reached: jsonargparse has ended the program
+
+    parser = Parser(prog="train.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--model", choices=MODELS, required=True, help="what to train")
     parser.add_argument("--config", action="config", help="a YAML file with options; those after it on the line win")
     groups = {
@@ -117,77 +164,121 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
 def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
     """Build network, data and trainer; fit; say where the checkpoint is."""
     from lightning import seed_everything
+    from lightning.pytorch.utilities import rank_zero_only
 
     from fer_data.datamodule import FER2013DataModule
-    from fer_models.hub import input_of
     from fer_models.registry import task_of
+    from fer_models.resume import checkpoint_to_resume
 
+    quiet_lightning()
     run = Run(**{field.name: options[field.name] for field in fields(Run)})
     seed_everything(run.seed, workers=True, verbose=False)
     network_config = {key: options[key] for key in groups["network"]}
-    network = NETWORKS[options.model](**network_config)
-    data = FER2013DataModule(
-        **{key: options[key] for key in groups["data"]}, seed=run.seed, preprocess=input_of(network)
-    )
-    arguments = {key: options[key] for key in groups["task"]}
-    task = task_of(options.model)(options.model, network_config, **arguments)
-    for note in data.table.notes:
-        print(f"note: {note}")
-    run_dir = Path(run.run_dir) / options.model / (run.name or datetime.now().strftime("%Y%m%d-%H%M%S"))
-    resume = _resume_path(run.resume)
-    trainer = build_trainer(run, run_dir, options.model)
+    task = task_of(options.model)(options.model, network_config, **{key: options[key] for key in groups["task"]})
+    arguments = {key: options[key] for key in groups["data"]}
+    data = FER2013DataModule(**arguments, seed=run.seed, preprocess=task.preprocess)
+    run_dir = run_folder(run, options.model)
+    if getattr(rank_zero_only, "rank", 0) == 0 and run_dir.exists() and run.resume is None and not run.fast_dev_run:
+        raise UserError(f"the run {run_dir} exists already: choose another --name, or continue it with --resume auto")
+    checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams)
+    trainer = build_trainer(run, run_dir, options.model, task.some_weights_unused)
     recorded = trainer.is_global_zero and not run.fast_dev_run
-    if recorded and run_dir.exists():
-        raise UserError(f"the run {run_dir} exists already: choose another --name")
+    if trainer.is_global_zero:
+        print(overview(run, trainer, task, data))
     facts = _facts(data)
     if recorded:
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "config.yaml").write_text(parser.dump(options))
         _write_facts(run_dir, facts)
     start = time.monotonic()
-    trainer.fit(task, data, ckpt_path=resume)
+    fit(trainer, task, data, checkpoint)
     if recorded:
         _write_facts(run_dir, {**facts, "seconds": round(time.monotonic() - start)})
     if trainer.is_global_zero:
         print(_farewell(run, trainer, options.data))
 
 
-def build_trainer(run: Run, run_dir: Path, model: str) -> Any:
-    """Make the Trainer with its callbacks and loggers; ``log/metrics.csv`` is always written."""
+def fit(trainer: Any, task: Any, data: Any, checkpoint: Path | None) -> None:
+    """Fit; a stop by Ctrl-C or SIGTERM ends with 130 or 143 and a word on how to go on."""
+    from lightning.pytorch.utilities.exceptions import SIGTERMException
+
+    try:
+        trainer.fit(task, data, ckpt_path=checkpoint)
+    except SIGTERMException:  # Lightning would exit with 0, as if the run had finished
+        print("stopped by SIGTERM; go on with --resume auto", file=sys.stderr)
+        sys.exit(143)
+    except SystemExit:
+        print("stopped by Ctrl-C; go on with --resume auto", file=sys.stderr)
+        sys.exit(130)
+
+
+def quiet_lightning() -> None:
+    """Keep Lightning's advice and advertisement off the screen; its warnings stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Lightning 2.6 asks torch's pytree in an old way; it works.
+    warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated", FutureWarning)
+    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty", UserWarning)
+    # None is faster than some where the processor trains as well; --num_workers says so.
+    warnings.filterwarnings("ignore", ".* does not have many workers", UserWarning)
+
+
+def run_folder(run: Run, model: str) -> Path:
+    """Name the run's folder: an old one with ``--resume auto``, else as ``--name`` says, else by the time."""
+    from fer_models.resume import newest_run
+
+    runs = Path(run.run_dir) / model
+    if run.name:
+        return runs / run.name
+    old = newest_run(runs) if run.resume == "auto" else None
+    return old or runs / datetime.now().strftime("%Y%m%d-%H%M%S")
+
+
+def overview(run: Run, trainer: Any, task: Any, data: Any) -> str:
+    """Say what is about to be trained, on what, and how large a step is."""
+    from fer_models.provenance import machine
+
+    parameters = sum(p.numel() for p in task.network.parameters()) / 1e6
+    batch = data.batch_size * trainer.world_size
+    lines = [
+        f"{task.model}: {parameters:.2f} M parameters, {run.max_epochs} epochs, {run.precision}, on {machine()}",
+        f"{data.batch_size} faces x {trainer.world_size} devices = {batch} a step, at the learning rate given; the "
+        "rule for k times as many faces a step is k times the rate (Goyal et al. 2017)",
+        *(f"note: {note}" for note in data.table.notes),
+    ]
+    return "\n".join(lines)
+
+
+def build_trainer(run: Run, run_dir: Path, model: str, some_weights_unused: bool) -> Any:
+    """Make the Trainer with its callbacks and loggers; ``log/`` is always written."""
     from lightning import Trainer
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
-    from lightning.pytorch.loggers import CSVLogger, WandbLogger
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
 
-    from fer_models.callbacks import AtomicCheckpointIO, Curves, EpochLine, ema
+    several = run.num_nodes > 1 or str(run.devices) not in ("1", "auto")
+    strategy = run.strategy
+    if strategy == "auto" and several:
+        strategy = "ddp_find_unused_parameters_true" if some_weights_unused else "ddp"
+    try:
+        return Trainer(**_trainer_arguments(run, run_dir, model, strategy))
+    except MisconfigurationException as error:
+        raise UserError(f"Lightning refuses these options: {error}") from error
 
-    best: dict[str, Any] = {"monitor": "val/accuracy", "mode": "max"}
-    callbacks: list[Any] = [Curves(run_dir), EpochLine()]
-    if not run.fast_dev_run:
-        callbacks.append(
-            ModelCheckpoint(
-                run_dir / "checkpoints", filename="best", save_last=True, enable_version_counter=False, **best
-            )
-        )
-    if run.patience:
-        callbacks.append(EarlyStopping(patience=run.patience, **best))
-    if run.ema_decay:
-        callbacks.append(ema(run.ema_decay))
-    if sys.stdout.isatty():
-        callbacks.append(RichProgressBar(leave=False))
-    loggers: list[Any] = [CSVLogger(run_dir, name=None, version="log")]
-    if run.logger == "wandb" and not run.fast_dev_run:
-        loggers.append(WandbLogger(project="fer-lightning", name=f"{model}-{run_dir.name}", save_dir=run_dir))
-    return Trainer(
+
+def _trainer_arguments(run: Run, run_dir: Path, model: str, strategy: str) -> dict[str, Any]:
+    from fer_models.callbacks import AtomicCheckpointIO
+
+    return dict(
         max_epochs=run.max_epochs,
         devices=run.devices,
+        num_nodes=run.num_nodes,
         accelerator=run.accelerator,
+        strategy=strategy,
         precision=run.precision,
-        callbacks=callbacks,
-        logger=loggers,
+        callbacks=_callbacks(run, run_dir),
+        logger=_loggers(run, run_dir, model),
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,  # ours shares the faces itself, the same way at any number of workers
         enable_progress_bar=sys.stdout.isatty(),
-        enable_model_summary=sys.stdout.isatty(),
+        enable_model_summary=False,
         fast_dev_run=run.fast_dev_run,
         limit_train_batches=run.limit_train_batches,
         limit_val_batches=run.limit_val_batches,
@@ -196,10 +287,43 @@ def build_trainer(run: Run, run_dir: Path, model: str) -> Any:
     )
 
 
-def _resume_path(resume: str | None) -> str | None:
-    if resume is not None and not Path(resume).is_file():
-        raise UserError(f"--resume {resume}: there is no such file; give the last.ckpt of a run")
-    return resume
+def _callbacks(run: Run, run_dir: Path) -> list[Any]:
+    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+
+    from fer_models.callbacks import Curves, EpochLine, FirstCheckpoint, RandomnessOfEpoch, StopAtNonFinite, ema
+
+    checkpoints = run_dir / "checkpoints"
+    best: dict[str, Any] = {"monitor": "val/accuracy", "mode": "max"}
+    # Saved when an epoch has ended, and so as it would be at the start of the next one.
+    keep: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    callbacks: list[Any] = [RandomnessOfEpoch(run.seed), StopAtNonFinite(), Curves(run_dir), EpochLine()]
+    if not run.fast_dev_run:
+        callbacks += [
+            FirstCheckpoint(checkpoints),
+            ModelCheckpoint(checkpoints, filename="best", **keep, **best),
+            ModelCheckpoint(checkpoints, filename="last", **keep),
+        ]
+    if run.patience:
+        callbacks.append(EarlyStopping(patience=run.patience, **best))
+    if run.ema_decay:
+        callbacks.append(ema(run.ema_decay))
+    if sys.stdout.isatty():
+        callbacks.append(RichProgressBar(leave=False))
+    return callbacks
+
+
+def _loggers(run: Run, run_dir: Path, model: str) -> list[Any]:
+    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+
+    loggers: list[Any] = [CSVLogger(run_dir, name="log")]
+    if run.fast_dev_run:
+        return loggers
+    if run.logger == "tensorboard":
+        loggers.append(TensorBoardLogger(run_dir, name="tensorboard"))
+    if run.logger == "wandb":
+        run_dir.mkdir(parents=True, exist_ok=True)
+        loggers.append(WandbLogger(project="fer-lightning", name=f"{model}-{run_dir.name}", save_dir=run_dir))
+    return loggers
 
 
 def _facts(data: Any) -> dict[str, Any]:
@@ -218,7 +342,7 @@ def _facts(data: Any) -> dict[str, Any]:
 
 
 def _write_facts(run_dir: Path, facts: dict[str, Any]) -> None:
-    from fer_models.hub import write_atomically
+    from fer_data.files import write_atomically
 
     write_atomically(run_dir / "run.json", (json.dumps(facts, indent=2) + "\n").encode())
 
@@ -227,6 +351,8 @@ def _farewell(run: Run, trainer: Any, data: str) -> str:
     if run.fast_dev_run:
         return "fast_dev_run: one batch went through; nothing was saved"
     checkpoint = trainer.checkpoint_callback
+    if checkpoint.best_model_score is None:
+        return f"nothing was left to train: {run.max_epochs} epochs were done already"
     score, best = float(checkpoint.best_model_score), os.path.relpath(checkpoint.best_model_path)
     return (
         f"best val/accuracy {score:.4f}; checkpoint: {best}\n"

@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,7 +15,10 @@ import train
 from fer_data.synthetic import synthetic_table
 from fer_models import hub
 from fer_models.evaluation import predict_faces
+from fer_models.networks import NETWORKS
 
+ROOT = Path(__file__).parents[2]
+CONFIGS = sorted((ROOT / "experiments/configs").glob("*.yaml"))
 SMALL = ["--model", "cnn", "--data", "synthetic:700", "--widths", "[8,16,32,32]", "--accelerator", "cpu"]
 SMALL += ["--augment", "light", "--batch_size", "32", "--lr", "0.05", "--ema_decay", "0.9"]
 
@@ -51,7 +55,7 @@ def test_a_run_leaves_all_that_it_promises(run: Path):
 
 
 def test_training_learns(run: Path):
-    rows = read_csv(run / "log" / "metrics.csv")
+    rows = read_csv(run / "log" / "version_0" / "metrics.csv")
     accuracy = [float(row["val/accuracy"]) for row in rows if row["val/accuracy"]]
     assert len(accuracy) == 6 and accuracy[-1] > 0.5 > accuracy[0]
 
@@ -134,7 +138,7 @@ def test_a_run_continues_where_it_stopped(run: Path, tmp_path: Path):
         str(run / "checkpoints" / "last.ckpt"),
     ]
     train.main([*SMALL, *more])
-    rows = read_csv(tmp_path / "cnn" / "more" / "log" / "metrics.csv")
+    rows = read_csv(tmp_path / "cnn" / "more" / "log" / "version_0" / "metrics.csv")
     assert {int(row["epoch"]) for row in rows} == {6}
 
 
@@ -143,7 +147,18 @@ def test_a_run_continues_where_it_stopped(run: Path, tmp_path: Path):
     [
         ([], 2, "--model cnn"),
         (["--model", "cmm"], 2, "cnn"),
-        (["--model", "cnn", "--lerning_rate", "1"], 2, "lerning_rate"),
+        (["--model", "cnn", "--rotat", "1"], 2, "did you mean --rotate?"),
+        (["--model", "cnn", "--data", "synthetic:700", "--devices", "99"], 1, "--devices 99"),
+        (["--model", "cnn", "--data", "synthetic:700", "--devices", "foo"], 1, "--devices foo"),
+        (["--model", "cnn", "--data", "synthetic:700", "--max_epochs", "0"], 1, "--max_epochs is 0"),
+        (["--model", "cnn", "--data", "synthetic:700", "--label_smoothing", "2"], 1, "--label_smoothing"),
+        (["--model", "cnn", "--data", "synthetic:700", "--batch_size", "0"], 1, "--batch_size"),
+        (["--model", "cnn", "--data", "synthetic:700", "--dropout", "2"], 1, "cnn can't be built"),
+        (["--model", "cnn", "--data", "synthetic:700", "--widths", "[]"], 1, "cnn can't be built"),
+        (["--model", "cnn", "--data", "synthetic:700", "--name", "../../x"], 1, "--name"),
+        (["--model", "cnn", "--data", "synthetic:700", "--run_dir", "/dev/null"], 1, "/dev/null"),
+        (["--model", "cnn", "--data", "synthetic:700", "--resume", "/etc/passwd"], 1, "/etc/passwd"),
+        (["--model", "cnn", "--pretrained"], 1, "no ImageNet weights"),
         (["--model", "cnn", "--data", "no/such/folder"], 1, "no/such/folder"),
         (["--model", "cnn", "--data", "synthetic:700", "--augment", "wild"], 1, "medium"),
         (["--model", "cnn", "--data", "synthetic:700", "--rotate", "-5"], 1, "rotate"),
@@ -158,6 +173,51 @@ def test_wrong_options_end_with_a_sentence(
         train.main(argv)
     said = capsys.readouterr().err
     assert caught.value.code == status and words in said and "Traceback" not in said
+
+
+@pytest.mark.parametrize("model", NETWORKS)
+def test_every_model_goes_through_the_trainer(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    train.main(
+        ["--model", model, "--data", "synthetic:70", "--batch_size", "8", "--fast_dev_run", "--run_dir", str(tmp_path)]
+    )
+    assert "nothing was saved" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--sam_rho", "0.05"],
+        ["--cutmix", "1"],
+        ["--logit_adjustment", "1"],
+        ["--precision", "bf16-mixed"],
+        ["--optimizer", "adamw"],
+        ["--balance", "sampler"],
+    ],
+)
+def test_every_option_of_the_recipe_goes_through_the_trainer(option: list[str]):
+    train.main([*SMALL, "--fast_dev_run", "--sam_from", "0", *option])
+
+
+def test_the_configs_name_real_models_and_options(tmp_path: Path):
+    for config in CONFIGS:
+        train.main(["--config", str(config), "--data", "synthetic:70", "--batch_size", "4", "--fast_dev_run"])
+
+
+def test_the_command_lines_of_the_sweeps_run():
+    """What W&B's agent would start, for the edges of each sweep's parameters."""
+    for sweep in (ROOT / "experiments/sweeps").glob("*.yaml"):
+        plan = yaml.safe_load(sweep.read_text())
+        assert plan["metric"]["name"] == "val/accuracy" and (ROOT / plan["program"]).is_file()
+        fixed = [word for word in plan["command"] if not word.startswith("${") and "max_epochs" not in word]
+        for edge in (0, -1):
+            chosen = [f"--{key}={edge_of(space, edge)}" for key, space in plan["parameters"].items()]
+            train.main(
+                [*fixed, *chosen, "--data=synthetic:70", "--batch_size=4", "--fast_dev_run", "--accelerator=cpu"]
+            )
+
+
+def edge_of(space: dict[str, Any], edge: int) -> object:
+    return space["values"][edge] if "values" in space else (space["min"], space["max"])[edge]
 
 
 def test_help_shows_the_options_of_the_model(capsys: pytest.CaptureFixture[str]):

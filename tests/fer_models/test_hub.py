@@ -44,17 +44,25 @@ def spoil_config(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (lambda f: (f / hub.WEIGHTS).write_bytes((f / hub.WEIGHTS).read_bytes()[:-100]), "model.safetensors"),
-        (lambda f: (f / hub.WEIGHTS).unlink(), "missing or damaged"),
+        (lambda f: (f / hub.WEIGHTS).write_bytes((f / hub.WEIGHTS).read_bytes()[:-100]), "damaged, or made by"),
+        (lambda f: (f / hub.WEIGHTS).unlink(), "damaged, or made by"),
         (lambda f: (f / hub.WEIGHTS).write_bytes(pickle.dumps(print)), "damaged"),
         (lambda f: (f / hub.CONFIG).write_text("{"), "config.json is damaged"),
         (lambda f: (f / hub.CONFIG).write_text("{}"), "damaged"),
         (lambda f: spoil_config(f, model="os.system"), "names the network 'os.system'; known are cnn"),
         (lambda f: spoil_config(f, format_version=99), "format 99"),
         (lambda f: spoil_config(f, labels=["sad"]), "orders the emotions"),
-        (lambda f: spoil_config(f, network_config={"widths": [4, 8, 8, 16]}), "does not fit"),
-        (lambda f: spoil_config(f, network_config={"width": 3}), "does not fit"),
-        (lambda f: spoil_config(f, preprocess={}), "does not fit"),
+        (lambda f: spoil_config(f, network_config={"widths": [4, 8, 8, 16]}), "damaged, or made by"),
+        (lambda f: spoil_config(f, network_config={"width": 3}), "damaged, or made by"),
+        (lambda f: spoil_config(f, network_config={"dropout": 4}), "dropout"),
+        (lambda f: spoil_config(f, network_config={"widths": []}), "damaged, or made by"),
+        (lambda f: spoil_config(f, model=[]), "names the network []"),
+        (lambda f: spoil_config(f, preprocess={}), "damaged, or made by"),
+        (lambda f: spoil_config(f, preprocess={"size": 48, "channels": 1, "mean": [0.5], "std": [0]}), "std above 0"),
+        (
+            lambda f: spoil_config(f, preprocess={"size": 64, "channels": 1, "mean": [0], "std": [1]}),
+            "not what cnn takes",
+        ),
     ],
 )
 def test_a_spoilt_checkpoint_is_a_sentence(folder: Path, spoil: Callable[[Path], object], words: str):

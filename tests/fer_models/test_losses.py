@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fer_models.losses import mixup, soft_cross_entropy, soft_targets
+from fer_models.losses import adjust_logits, cutmix, mixup, soft_cross_entropy, soft_targets
 
 LOGITS, LABELS = torch.randn(9, 7, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 7
 
@@ -34,3 +34,20 @@ def test_mixup_blends_images_and_targets_alike():
 def test_mixup_zero_is_off():
     images, targets = torch.randn(3, 1, 4, 4), soft_targets(torch.arange(3), 7)
     assert mixup(images, targets, 0)[0] is images
+
+
+def test_cutmix_blends_targets_by_the_pasted_area():
+    torch.manual_seed(1)
+    images = torch.arange(5.0).reshape(5, 1, 1, 1).expand(5, 1, 20, 20)
+    pasted, targets = cutmix(images, soft_targets(torch.arange(5), 7), alpha=1.0)
+    for k in range(5):
+        own = (pasted[k] == k).float().mean()
+        assert 0 < own < 1 and targets[k, k] == pytest.approx(float(own), abs=1e-6)
+    assert cutmix(images, targets, 0)[0] is images
+
+
+def test_logit_adjustment_favours_the_rare_in_training():
+    counts = torch.tensor([1.0, 3.0])
+    shifted = adjust_logits(torch.zeros(1, 2), counts, tau=1.0)
+    assert torch.allclose(shifted.softmax(1), torch.tensor([[0.25, 0.75]]))
+    assert torch.equal(adjust_logits(LOGITS[:, :2], counts, 0.0), LOGITS[:, :2])

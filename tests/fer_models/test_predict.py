@@ -120,8 +120,8 @@ def test_saved_copies_bear_boxes_and_no_metadata(folder: Path, tmp_path: Path, c
         (tmp_path / place / "me.jpg").write_bytes(photos.oriented(photos.astronaut(), 6))
     argv = [tmp_path / "a" / "me.jpg", tmp_path / "b" / "me.jpg", "--model", folder, "--save", tmp_path / "out"]
     assert predict(capsys, *argv)[0] == 0
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"me.png", "me-2.png"}
-    with Image.open(tmp_path / "out" / "me.png") as copy:
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"me-faces.png", "me-faces-2.png"}
+    with Image.open(tmp_path / "out" / "me-faces.png") as copy:
         assert copy.size == (512, 512) and not copy.getexif()
         pixels = np.asarray(copy, int)
     assert np.abs(pixels - photos.astronaut()).max(2).mean() > 1  # something was drawn

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_data.errors import UserError
+from fer_data.errors import UserError, check_range
 
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # it asks the internet for news when imported
 
@@ -44,10 +44,9 @@ class Strength:
     erase: float = 0.0
 
     def __post_init__(self) -> None:
+        most = {"rotate": 180.0, "scale": 0.9, "gamma": 0.9}
         for field in fields(self):
-            value, most = getattr(self, field.name), 180 if field.name == "rotate" else 1
-            if not 0 <= value <= most or (field.name in ("scale", "gamma") and value == 1):
-                raise UserError(f"{field.name} is {value}, but must lie between 0 and {most}")
+            check_range(field.name, getattr(self, field.name), 0, most.get(field.name, 1.0))
 
 
 STRENGTHS = {

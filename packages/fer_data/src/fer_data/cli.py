@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_data.emotions import EMOTIONS
-from fer_data.errors import UserError, sentences
+from fer_data.errors import UserError, check_range, sentences
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -74,16 +74,20 @@ def _facts(found: dict[str, Any]) -> Iterator[str]:
 
 
 def _preview(options: Namespace) -> None:
-    import cv2
+    from PIL import Image
 
     from fer_data.augment import Augment, strength
     from fer_data.fer2013 import load
     from fer_data.preview import sheet
 
-    table = load(options.data)
-    picture = sheet(table, Augment(strength(options.augment)), seed=options.seed)
-    if not cv2.imwrite(str(options.out), picture):
-        raise UserError(f"could not write {options.out}: is the folder there, and does the name end in .png or .jpg?")
+    check_range("--seed", options.seed, 0)
+    picture = sheet(load(options.data), Augment(strength(options.augment)), seed=options.seed)
+    try:
+        Image.fromarray(picture).save(options.out)
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"could not write {options.out} ({error}); give a name in a folder that is there, as .png"
+        ) from error
     print(f"{options.out}: first column originals, the others {options.augment} augmentation")
 
 

@@ -12,6 +12,7 @@ from rich.progress import track
 
 from fer_data.errors import DataError, ImageError
 from fer_data.faces import MARGIN, Face, FaceDetector, check_frame, crop
+from fer_data.files import write_atomically
 from fer_data.images import decode
 from fer_data.table import SIZE
 
@@ -134,9 +135,9 @@ class _Cropper:
         if not recipe.exists():
             if any(self.target.iterdir()):
                 raise DataError(f"'{self.target}' holds something else; give a new folder")
-            _write(recipe, wanted.encode())
+            write_atomically(recipe, wanted.encode())
         if not table.exists():
-            _write(table, (",".join(COLUMNS) + "\n").encode())
+            write_atomically(table, (",".join(COLUMNS) + "\n").encode())
         if recipe.read_text() != wanted:
             raise DataError(f"'{self.target}' was made with {recipe.read_text()}, not {wanted}; give a new folder")
         return table
@@ -158,7 +159,7 @@ class _Cropper:
         names = [f"{stem}_{k}.png" for k in range(len(faces))]
         for name, face in zip(names, faces, strict=True):
             pixels = crop(image, face, margin=self.margin, align=self.align, size=self.size)
-            _write(self.target / name, cv2.imencode(".png", pixels)[1].tobytes())
+            write_atomically(self.target / name, cv2.imencode(".png", pixels)[1].tobytes())
         return _row(self._key(photo), faces, names)
 
 
@@ -178,20 +179,12 @@ def _stem(crop_name: str) -> str:
     return crop_name.rpartition("_")[0].casefold()
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    part.replace(path)
-
-
 def _read(table: Path) -> list[Row]:
     """Read the table, and cut off a last line that a killed run left unfinished."""
     content = table.read_bytes()
     whole = content[: content.rfind(b"\n") + 1]
     if whole != content:
-        _write(table, whole)
+        write_atomically(table, whole)
     reader = csv.DictReader(whole.decode("utf-8", "surrogateescape").split("\n"))
     if tuple(reader.fieldnames or ()) != COLUMNS:
         raise DataError(f"'{table}' does not have the columns {','.join(COLUMNS)}; give a new folder")

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fer_data.augment import Augment, strength
 from fer_data.emotions import EMOTIONS
-from fer_data.errors import DataError
+from fer_data.errors import DataError, check_range
 from fer_data.fer2013 import load
 from fer_data.preprocess import Preprocess
 from fer_data.table import USAGES, FaceTable
@@ -142,6 +142,9 @@ class FER2013DataModule(LightningDataModule):
         preprocess: Preprocess | None = None,
     ) -> None:
         super().__init__()
+        check_range("--batch_size", batch_size, 1)
+        check_range("--num_workers", num_workers, -1)
+        check_range("--seed", seed, 0, 2**32 - 1)
         self.data, self.batch_size, self.num_workers = data, batch_size, num_workers
         self.balance, self.seed = balance, seed
         self.preprocess = preprocess or Preprocess()
@@ -177,7 +180,7 @@ class FER2013DataModule(LightningDataModule):
 
     def prepare_data(self) -> None:
         """Fetch and parse the data once, in one process, before the others look."""
-        load(self.data)
+        _ = self.table
 
     def dataset(self, usage: str, augment: bool = False) -> FaceDataset:
         """Give one official split, e.g. ``dataset("PrivateTest")``."""

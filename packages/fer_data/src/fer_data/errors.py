@@ -17,14 +17,26 @@ class ImageError(UserError):
     """A picture can't be decoded or is refused."""
 
 
+def check_range(name: str, value: float, low: float, high: float = float("inf")) -> None:
+    """Raise a ``UserError`` for a value that is not from ``low`` to ``high``."""
+    if not low <= value <= high:
+        upper = "" if high == float("inf") else f" and at most {high:g}"
+        raise UserError(f"{name} is {value}, but must be at least {low:g}{upper}")
+
+
 @contextmanager
 def sentences() -> Iterator[None]:
-    """Turn a ``UserError`` into one line on stderr and exit status 1, Ctrl-C into status 130."""
+    """Turn what goes wrong outside the program into one line on stderr and exit status 1, Ctrl-C into status 130."""
     try:
         yield
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+    except (UserError, OSError) as error:
+        _stop(f"error: {error}", 1)
+    except ModuleNotFoundError as error:
+        _stop(f"error: {error.name} is not installed: pip install 'fer-data[train]', or 'fer-models[train]'", 1)
     except KeyboardInterrupt:
-        print("stopped by Ctrl-C", file=sys.stderr)
-        sys.exit(130)
+        _stop("stopped by Ctrl-C", 130)
+
+
+def _stop(sentence: str, status: int) -> None:
+    print(sentence, file=sys.stderr)
+    sys.exit(status)

@@ -107,15 +107,19 @@ def _groups(table: FaceTable) -> NDArray[np.intp]:
     return np.asarray(pd.factorize(np.array(layouts.content_hashes(table.images)))[0])
 
 
-def duplicates(table: FaceTable) -> dict[str, Any]:
+def duplicates(table: FaceTable, groups: NDArray[np.intp] | None = None) -> dict[str, Any]:
     """Count exact copies of images.
+
+    Args:
+        table: The faces.
+        groups: (N,), the same number for the same pixels, where it is known already.
 
     Returns:
         ``copies``: faces whose image stands earlier in the table. For each split and each two of them, e.g.
         ``"Training"`` and ``"Training+PrivateTest"``: ``pairs`` of faces with the same pixels, and how many of
         these pairs have ``different_labels``.
     """
-    groups = _groups(table)
+    groups = _groups(table) if groups is None else groups
     distinct = int(groups.max(initial=-1)) + 1
     counts = np.zeros((distinct, len(USAGES), len(EMOTIONS)), np.int64)
     np.add.at(counts, (groups, table.usage, table.labels), 1)
@@ -132,9 +136,9 @@ def _pairs(counts: NDArray[np.int64], a: int, b: int) -> int:
     return int((first * (first - 1) // 2 if a == b else first * second).sum())
 
 
-def dedup_test_mask(table: FaceTable) -> NDArray[np.bool_]:
+def dedup_test_mask(table: FaceTable, groups: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
     """Mark the PrivateTest faces whose image stands in neither Training nor PublicTest; bool (N,)."""
-    groups = _groups(table)
+    groups = _groups(table) if groups is None else groups
     test: NDArray[np.bool_] = table.usage == PRIVATE_TEST
     return test & ~np.isin(groups, groups[~test])
 
@@ -161,13 +165,14 @@ def stats(data: str = "auto", *, cache: bool = True) -> dict[str, Any]:
     }
     pixels = np.bincount(table.images[table.usage == TRAINING].ravel(), minlength=256)
     levels = np.arange(256) / 255
+    groups = _groups(table)
     mean = float(np.average(levels, weights=pixels))
     return {
         "source": source,
         "n": len(table.labels),
         "counts": {usage: dict(zip(EMOTIONS, row, strict=True)) for usage, row in counts.items()},
-        "duplicates": duplicates(table),
-        "test_dedup_n": int(dedup_test_mask(table).sum()),
+        "duplicates": duplicates(table, groups),
+        "test_dedup_n": int(dedup_test_mask(table, groups).sum()),
         "mean": mean,
         "std": float(np.sqrt(np.average((levels - mean) ** 2, weights=pixels))),
         "rows_known": table.rows is not None,

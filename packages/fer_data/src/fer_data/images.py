@@ -91,6 +91,8 @@ def _read(path: Path, max_bytes: int) -> bytes:
             raise ImageError(f"'{path}' is a device or a pipe; give a picture file")
         with path.open("rb") as file:
             return file.read(max_bytes + 1)
+    except ImageError:
+        raise
     except FileNotFoundError:
         raise ImageError(f"'{path}' does not exist; check the path") from None
     except PermissionError:

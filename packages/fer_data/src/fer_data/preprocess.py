@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_data.errors import UserError
 from fer_data.images import to_gray
 
 FER2013_MEAN, FER2013_STD = 0.5077, 0.2550
@@ -29,6 +30,13 @@ class Preprocess:
     channels: int = 1
     mean: tuple[float, ...] = (FER2013_MEAN,)
     std: tuple[float, ...] = (FER2013_STD,)
+
+    def __post_init__(self) -> None:
+        sizes_fit = self.channels in (1, 3) and len(self.mean) == len(self.std) == self.channels
+        if not (isinstance(self.size, int) and 1 <= self.size <= 1024 and sizes_fit and min(self.std) > 0):
+            raise UserError(
+                f"{self} makes no sense: size 1 to 1024, 1 or 3 channels, a mean and a std above 0 for each"
+            )
 
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Make a network's input of a face.

@@ -4,16 +4,19 @@ import csv
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import matplotlib
+import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.callbacks import BaseFinetuning, WeightAveraging
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from fer_data.errors import UserError
+from fer_data.files import atomic_file
+from fer_models.networks.base import Network
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -46,18 +49,8 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         self, checkpoint: dict[str, Any], path: str | os.PathLike[str], storage_options: Any = None
     ) -> None:
         """Save a checkpoint so that ``path`` is whole or as it was before."""
-        target = Path(path)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = target.with_name(f".{target.name}.part")
-        try:
-            with part.open("wb") as file:
-                torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(target)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise UserError(f"could not write the checkpoint {target} ({error.strerror}): is there room?") from error
+        with atomic_file(Path(path)) as file:
+            torch.save(checkpoint, file)
 
 
 class EpochLine(Callback):
@@ -77,8 +70,24 @@ class EpochLine(Callback):
         print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}  {seconds:.0f} s", flush=True)
 
 
+class FirstCheckpoint(Callback):
+    """Save ``last.ckpt`` before the first step, so that a run can be resumed whenever it is stopped.
+
+    Args:
+        folder: Of the run's checkpoints.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Save it, on a fresh run."""
+        if trainer.global_step == 0:
+            trainer.save_checkpoint(self.folder / "last.ckpt")
+
+
 class Curves(Callback):
-    """Draw the learning curves of a run from its ``log/metrics.csv`` when training ends, also when it is cut short.
+    """Draw the learning curves of a run from its ``log/*/metrics.csv`` when training ends, also when it is cut short.
 
     Args:
         run_dir: The run's folder.
@@ -96,35 +105,99 @@ class Curves(Callback):
         self._draw(trainer)
 
     def _draw(self, trainer: Trainer) -> None:
-        log = self.run_dir / "log" / "metrics.csv"
-        if trainer.is_global_zero and log.is_file():
-            draw_curves(log, self.run_dir / "curves.png")
+        if trainer.is_global_zero:
+            draw_curves(self.run_dir / "log", self.run_dir / "curves.png")
 
 
-def read_metrics(log: Path) -> dict[str, list[tuple[int, float]]]:
-    """Read ``metrics.csv``: for each metric its (epoch, value) pairs."""
-    curves: dict[str, list[tuple[int, float]]] = {}
-    with log.open(newline="") as file:
-        for row in csv.DictReader(file):
-            for key, value in row.items():
-                if key not in ("epoch", "step") and value and row["epoch"]:
-                    curves.setdefault(key, []).append((int(float(row["epoch"])), float(value)))
+def read_metrics(log: Path) -> dict[str, dict[int, float]]:
+    """Read all ``version_N/metrics.csv`` of a run, one for each time it was resumed.
+
+    Returns:
+        For each metric its values by epoch; of an epoch that was repeated, the later value.
+    """
+    curves: dict[str, dict[int, float]] = {}
+    for path in sorted(log.glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.split("_")[1])):
+        with path.open(newline="") as file:
+            for row in csv.DictReader(file):
+                for key, value in row.items():
+                    if "/" in key and value and row["epoch"]:
+                        curves.setdefault(key, {})[int(float(row["epoch"]))] = float(value)
     return curves
 
 
 def draw_curves(log: Path, target: Path) -> None:
     """Draw the metrics of a run, one panel for each, training and validation together."""
     curves = read_metrics(log)
-    names = sorted({key.split("/")[-1] for key in curves if "/" in key})
+    names = sorted({key.split("/")[-1] for key in curves})
     if not names:
         return
     figure, axes = plt.subplots(1, len(names), figsize=(4 * len(names), 3.2), squeeze=False, layout="constrained")
     for axis, name in zip(axes[0], names, strict=True):
-        for key in sorted(curves):
-            if "/" in key and key.split("/")[-1] == name:
-                axis.plot(*zip(*curves[key], strict=True), label=key.split("/")[0], marker=".", markersize=3)
+        for key in sorted(key for key in curves if key.split("/")[-1] == name):
+            axis.plot(
+                *zip(*sorted(curves[key].items()), strict=True), label=key.split("/")[0], marker=".", markersize=3
+            )
         axis.set(title=name, xlabel="epoch")
         axis.grid(alpha=0.3)
         axis.legend(frameon=False)
     figure.savefig(target, dpi=120)
     plt.close(figure)
+
+
+class Unfreezing(Callback):
+    """Let only the head learn at first, then blocks with it, as ULMFiT does (https://arxiv.org/abs/1801.06146).
+
+    Weights are frozen at the start of epochs, when devices have agreed on all of them; several devices need a strategy
+    that allows weights without gradients.
+
+    Args:
+        first: Number of the first block (``Network.blocks``) that ever learns; -2 are the last two, 0 all.
+        epoch: From which epoch on the blocks learn.
+    """
+
+    def __init__(self, first: int, epoch: int) -> None:
+        self.first, self.epoch = first, epoch
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Freeze and unfreeze."""
+        blocks = list(cast(Network, pl_module.network).blocks())
+        frozen = blocks if trainer.current_epoch < self.epoch else blocks[: self.first or None] if self.first else []
+        BaseFinetuning.make_trainable(blocks)
+        BaseFinetuning.freeze(frozen, train_bn=False)
+
+
+class StopAtNonFinite(Callback):
+    """Stop the run with its cause when the loss is no number any more.
+
+    Args:
+        every: Batches between two looks; a look makes a GPU wait.
+    """
+
+    def __init__(self, every: int = 20) -> None:
+        self.every = every
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Look."""
+        if batch_idx % self.every == 0 and not torch.isfinite(outputs["loss"]).all():
+            raise UserError(
+                f"the loss became {float(outputs['loss'])} in epoch {trainer.current_epoch}, batch {batch_idx}: the "
+                "learning rate is too high (--lr), or 16-bit numbers overflow (--precision 32-true or bf16-mixed)"
+            )
+
+
+class RandomnessOfEpoch(Callback):
+    """Begin each epoch with random numbers that follow from seed, epoch and device alone.
+
+    So an epoch that is repeated after a kill, for dropout and mixup too, is what it would have been.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seed torch, on all its devices; not earlier, because making the loader's iterator draws a number."""
+        if batch_idx == 0:
+            mixed = np.random.SeedSequence([self.seed, trainer.current_epoch, trainer.global_rank])
+            torch.manual_seed(int(mixed.generate_state(1, np.uint64)[0]) >> 1)

@@ -4,6 +4,7 @@ import json
 import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,8 @@ def _predict(options: Namespace) -> int:
     if options.save is not None:
         _make_folder(options.save)
     names = _copy_names(options.photos)
+    if options.save is not None:
+        _protect(options.photos, {options.save / name for name in names.values()})
     failed = False
     for photo in options.photos:
         row: dict[str, Any] = {"file": photo, "faces": [], "error": None}
@@ -58,9 +61,9 @@ def _predict(options: Namespace) -> int:
 
 
 def _predict_one(predictor: Any, photo: str, copy: Path | None) -> list[dict[str, Any]]:
+    from fer_data.files import write_atomically
     from fer_data.images import decode
     from fer_models.drawing import annotate
-    from fer_models.hub import write_atomically
 
     image = decode(photo)
     predictions = predictor(image)
@@ -86,12 +89,18 @@ def _as_text(row: dict[str, Any]) -> str:
 def _copy_names(photos: Sequence[str]) -> dict[str, str]:
     """Name the annotated copies; photos of the same name in different folders get different ones."""
     names: dict[str, str] = {}
-    for photo in photos:
-        stem, k = Path(photo).stem, 1
-        while f"{stem}{'' if k == 1 else f'-{k}'}.png" in names.values():
-            k += 1
-        names.setdefault(photo, f"{stem}{'' if k == 1 else f'-{k}'}.png")
+    for photo in dict.fromkeys(photos):
+        stem = f"{Path(photo).stem}-faces"
+        free = (name for k in count(1) if (name := f"{stem}{'' if k == 1 else f'-{k}'}.png") not in names.values())
+        names[photo] = next(free)
     return names
+
+
+def _protect(photos: Sequence[str], copies: set[Path]) -> None:
+    inputs = {Path(photo).resolve() for photo in photos}
+    for copy in copies:
+        if copy.resolve() in inputs:
+            raise UserError(f"--save would write its copy over the photo {copy}: choose another folder")
 
 
 def _make_folder(folder: Path) -> None:
@@ -105,7 +114,10 @@ def _list(options: Namespace) -> int:
     from fer_models import hub
 
     for name in hub.available():
-        metrics = hub.load(name).config.get("metrics", {}).get("test", {})
-        accuracy = f"PrivateTest accuracy {metrics['accuracy']:.3f}" if metrics else "not judged"
-        print(f"{name:20} {accuracy}")
+        try:
+            metrics = hub.load(name).config.get("metrics", {}).get("test", {})
+            state = f"PrivateTest accuracy {metrics['accuracy']:.3f}" if metrics else "not judged"
+        except hub.CheckpointError as error:
+            state = str(error)
+        print(f"{name:20} {state}")
     return 0

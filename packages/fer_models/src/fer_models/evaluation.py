@@ -5,16 +5,17 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
 from fer_data.fer2013 import dedup_test_mask
 from fer_data.table import USAGES, FaceTable
-from fer_models.hub import Checkpoint
+from fer_models.hub import Checkpoint, place
 from fer_models.metrics.classification import judge
 
-Split = Literal["train", "val", "test"]
-SPLITS: dict[Split, str] = {"train": "Training", "val": "PublicTest", "test": "PrivateTest"}
+Split = Literal["val", "test"]
+SPLITS: dict[Split, str] = {"val": "PublicTest", "test": "PrivateTest"}
 
 
 def predict_faces(
@@ -32,9 +33,9 @@ def predict_faces(
     Returns:
         Probabilities, float32 (N, 7), on the CPU.
     """
-    network = checkpoint.network.to(device)
-    rows = []
-    for start in track(range(0, len(images), batch_size), "judging", transient=True):
+    network = place(checkpoint.network, device)
+    rows, starts = [], range(0, len(images), batch_size)
+    for start in track(starts, "judging", console=Console(stderr=True), transient=True):
         faces = np.stack([checkpoint.preprocess(image) for image in images[start : start + batch_size]])
         batch = torch.from_numpy(faces).to(device)
         with torch.inference_mode():

@@ -7,18 +7,20 @@ never from the file, so that loading a stranger's folder runs none of their code
 
 import json
 import os
-import pickle
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
-from fer_data.preprocess import Preprocess
+from fer_data.files import write_atomically
+from fer_data.preprocess import FER2013_MEAN, FER2013_STD, Preprocess
 from fer_models.networks import NETWORKS
 from fer_models.networks.base import Network
 
@@ -85,22 +87,25 @@ def load(name: str) -> Checkpoint:
     folder = folder_of(name)
     config = _read_config(folder)
     try:
-        network = NETWORKS[config["model"]](**config["network_config"])
-        network.load_state_dict(
-            {key: value.float() if value.is_floating_point() else value for key, value in _weights(folder).items()},
-            strict=True,
-        )
+        network = build_network(config["model"], config["network_config"])
+        weights = load_file(folder / WEIGHTS)
+        network.load_state_dict({key: x.float() if x.is_floating_point() else x for key, x in weights.items()})
         preprocess = Preprocess.from_dict(config["preprocess"])
-    except (KeyError, TypeError, RuntimeError) as error:
-        reason = str(error).splitlines()[0]
+        if (preprocess.size, preprocess.channels) != (network.input_size, network.input_channels):
+            raise UserError(f"{preprocess} is not what {config['model']} takes")
+    except Exception as error:  # a stranger's file can hold anything
         raise CheckpointError(
-            f"the checkpoint {folder} does not fit this version of fer-models ({reason}): fetch or export it again"
+            f"the checkpoint {folder} is damaged, or made by another version of fer-models ({_first_line(error)}): "
+            "fetch or export it again"
         ) from error
-    return Checkpoint(folder.name, network.eval(), preprocess, config)
+    return Checkpoint(folder.resolve().name, network.eval(), preprocess, config)
 
 
 def load_any(name: str) -> Checkpoint:
-    """Load a published checkpoint, or a trainer's own ``.ckpt``: for judging and exporting, not for serving."""
+    """Load a published checkpoint, a run's folder or a ``.ckpt``: for judging and exporting, not for serving."""
+    best = Path(name, "checkpoints", "best.ckpt")
+    if best.is_file():
+        return load_run(best)
     return load_run(Path(name)) if name.endswith(".ckpt") else load(name)
 
 
@@ -115,51 +120,84 @@ def load_run(path: Path) -> Checkpoint:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
         settings = content["hyper_parameters"]
-        network = NETWORKS[settings["model"]](**settings["network_config"])
+        network = build_network(settings["model"], settings["network_config"])
         prefix = "network."
-        network.load_state_dict(
-            {key.removeprefix(prefix): value for key, value in content["state_dict"].items() if key.startswith(prefix)}
-        )
-    except (OSError, RuntimeError, KeyError, TypeError, EOFError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        weights = {key.removeprefix(prefix): x for key, x in content["state_dict"].items() if key.startswith(prefix)}
+        network.load_state_dict(weights)
+        preprocess = input_of(network)
+    except Exception as error:  # a damaged file can raise anything
         raise CheckpointError(
-            f"{path} is not a usable .ckpt of this project ({reason}): give a run's best.ckpt"
+            f"{path} is not a usable .ckpt of this project ({_first_line(error)}): give a run's best.ckpt"
         ) from error
     config = {"model": settings["model"], "network_config": settings["network_config"], "training": settings}
-    return Checkpoint(path.resolve().parents[1].name, network.eval(), input_of(network), config)
+    return Checkpoint(path.resolve().parents[1].name, network.eval(), preprocess, config)
+
+
+def build_network(model: str, config: dict[str, Any]) -> Network:
+    """Make a network of the registry with random weights.
+
+    Raises:
+        UserError: The name is unknown, or the network refuses the arguments.
+    """
+    if model not in NETWORKS:
+        raise UserError(f"there is no network {model!r}: choose one of {', '.join(NETWORKS)}")
+    try:
+        return NETWORKS[model](**config)
+    except Exception as error:
+        raise UserError(f"{model} can't be built with {config}: {_first_line(error)}") from error
+
+
+def place(network: Network, device: str) -> Network:
+    """Move a network to a device by its name, e.g. ``cpu`` or ``cuda``.
+
+    Raises:
+        UserError: There is no such device.
+    """
+    try:
+        return network.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"--device {device} can't be used ({_first_line(error)}); use cpu") from error
 
 
 def input_of(network: Network) -> Preprocess:
     """Give the ``Preprocess`` that a network asks for by its ``input_size`` and ``input_channels``."""
-    standard, channels = Preprocess(), network.input_channels
-    return Preprocess(network.input_size, channels, standard.mean * channels, standard.std * channels)
+    mean, std = network.input_mean or FER2013_MEAN, network.input_std or FER2013_STD
+    channels = network.input_channels
+    return Preprocess(network.input_size, channels, (mean,) * channels, (std,) * channels)
 
 
 def save_checkpoint(folder: Path, network: Network, config: dict[str, Any], card: str) -> None:
-    """Write a checkpoint folder; floating-point weights are stored as float16, each file is renamed into place."""
+    """Write a checkpoint folder; floating-point weights are stored as float16."""
     weights = {
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in network.state_dict().items()
     }
-    folder.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({"format_version": FORMAT_VERSION, "labels": list(EMOTIONS), **config}, indent=2, allow_nan=False)
     write_atomically(folder / WEIGHTS, save(weights))
     write_atomically(folder / CARD, card.encode())
-    text = json.dumps({"format_version": FORMAT_VERSION, "labels": list(EMOTIONS), **config}, indent=2)
     write_atomically(folder / CONFIG, f"{text}\n".encode())
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file beside its target and rename it, so that nobody ever sees half of it."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UserError(f"could not write {path} ({error.strerror}): is there room and permission?") from error
+@contextmanager
+def new_folder(target: Path) -> Iterator[Path]:
+    """Give a folder beside a checkpoint's place, to be filled; it takes that place at the end, or never.
+
+    Raises:
+        UserError: The target is there and is no checkpoint.
+    """
+    if target.exists() and not (target / CONFIG).is_file():
+        raise UserError(f"{target} is there and is no checkpoint: choose another folder")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as beside:
+        new, old = Path(beside, target.name), Path(beside, "old")
+        yield new
+        if target.exists():
+            target.rename(old)
+        new.rename(target)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _read_config(folder: Path) -> dict[str, Any]:
@@ -174,20 +212,10 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{folder / CONFIG} has format {version}, but this version of fer-models reads {FORMAT_VERSION}"
         )
-    if model not in NETWORKS:
+    if not isinstance(model, str) or model not in NETWORKS:
         raise CheckpointError(f"{folder / CONFIG} names the network {model!r}; known are {', '.join(NETWORKS)}")
     if labels != list(EMOTIONS):
         raise CheckpointError(
             f"{folder / CONFIG} orders the emotions {labels}, but this project's order is {list(EMOTIONS)}"
         )
     return config
-
-
-def _weights(folder: Path) -> dict[str, torch.Tensor]:
-    try:
-        weights: dict[str, torch.Tensor] = load_file(folder / WEIGHTS)
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(
-            f"{folder / WEIGHTS} is missing or damaged ({error}): fetch the checkpoint again"
-        ) from error
-    return weights

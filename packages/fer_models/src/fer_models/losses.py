@@ -47,3 +47,38 @@ def mixup(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor
     share = float(torch.distributions.Beta(alpha, alpha).sample())
     other = torch.randperm(len(images), device=images.device)
     return images.lerp(images[other], 1 - share), targets.lerp(targets[other], 1 - share)
+
+
+def cutmix(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """Paste a rectangle of another face into each (Yun et al. 2019, https://arxiv.org/abs/1905.04899).
+
+    The rectangle is the same for the whole batch; targets are blended by its area.
+
+    Args:
+        images: (B, C, S, S).
+        targets: (B, K), rows sum to 1.
+        alpha: Of the Beta distribution that gives the area that is kept; 0 pastes nothing.
+    """
+    if alpha == 0:
+        return images, targets
+    side = images.shape[-1]
+    kept = float(torch.distributions.Beta(alpha, alpha).sample())
+    cut = round(side * (1 - kept) ** 0.5)
+    y, x = (int(torch.randint(0, side - cut + 1, ())) for _ in range(2))
+    other = torch.randperm(len(images), device=images.device)
+    pasted = images.clone()
+    pasted[..., y : y + cut, x : x + cut] = images[other, :, y : y + cut, x : x + cut]
+    return pasted, targets.lerp(targets[other], cut**2 / side**2)
+
+
+def adjust_logits(logits: Tensor, class_counts: Tensor, tau: float) -> Tensor:
+    """Shift logits by the log of how frequent each class is (Menon et al. 2021, https://arxiv.org/abs/2007.07314).
+
+    Trained with the shift and used without it, a network answers as if all classes were equally frequent (tau 1).
+
+    Args:
+        logits: (B, K).
+        class_counts: (K,), faces of each class in training.
+        tau: How much; 0 shifts nothing.
+    """
+    return logits + tau * (class_counts / class_counts.sum()).clamp_min(1e-12).log()

@@ -55,7 +55,7 @@ class EmotionPredictor:
 
     def __init__(self, checkpoint: hub.Checkpoint, detector: FaceDetector | None = None, device: str = "cpu") -> None:
         self.checkpoint, self.device = checkpoint, device
-        self.network = checkpoint.network.to(device)
+        self.network = hub.place(checkpoint.network, device)
         self._detector = detector
 
     @property

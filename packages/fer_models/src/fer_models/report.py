@@ -18,7 +18,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
 
 from fer_data.emotions import COLOURS, EMOTIONS
-from fer_models.hub import write_atomically
+from fer_data.files import write_atomically
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -63,7 +63,7 @@ def write_report(
     per_class["support"] = per_class["support"].astype(int)
     write_atomically(out / "per_class.csv", per_class.to_csv().encode())
     write_atomically(out / "predictions.csv", _predictions(probabilities, labels, index).encode())
-    write_atomically(out / "metrics.json", (json.dumps(metrics, indent=2) + "\n").encode())
+    write_atomically(out / "metrics.json", (json.dumps(metrics, indent=2, allow_nan=False) + "\n").encode())
     write_atomically(out / "report.html", _page(metrics, per_class, pictures).encode())
     return out / "report.html"
 
@@ -153,11 +153,11 @@ def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, 
     title = f"{metrics['checkpoint']} on {metrics['usage']}"
     rows = {"all": metrics, "without duplicates": metrics["test_dedup"]}
     figures = "".join(_figure(_TITLES[name], png) for name, png in pictures.items())
-    tables = _figures_table({name: part for name, part in rows.items() if part}).to_html()
+    tables = _figures_table({name: part for name, part in rows.items() if part}).to_html(border=0)
     return _TEMPLATE.format(
         title=html.escape(title),
         how="each face averaged with its mirror image" if metrics["tta"] else "one look at each face",
-        tables=tables + "<h2>Each emotion</h2>" + per_class.round(3).to_html(),
+        tables=tables + "<h2>Each emotion</h2>" + per_class.round(3).rename_axis(None).to_html(border=0),
         figures=figures,
     )
 

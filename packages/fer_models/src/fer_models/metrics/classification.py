@@ -14,6 +14,7 @@ from torchmetrics.functional.classification import (
 )
 
 from fer_data.emotions import EMOTIONS
+from fer_data.errors import UserError
 
 BOOTSTRAPS = 2000
 
@@ -43,6 +44,8 @@ def judge(probabilities: Tensor, labels: Tensor, seed: int = 0) -> dict[str, Any
         (precision, recall, f1, support by emotion) and ``confusion`` (rows: truth; counts). All shares are in 0..1.
         What can't be computed because an emotion is missing is None.
     """
+    if len(labels) == 0 or not probabilities.isfinite().all():
+        raise UserError(f"{len(labels)} faces can't be judged: there are none, or the network's answers are no numbers")
     k = len(EMOTIONS)
     confusion = multiclass_confusion_matrix(probabilities, labels, k)
     present = torch.bincount(labels, minlength=k).nonzero()[:, 0]

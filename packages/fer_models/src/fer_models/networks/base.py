@@ -1,19 +1,47 @@
 """What every network tells about itself."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from torch import nn
+from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 
 
-class Network(nn.Module):
+class Network(nn.Module, ABC):
     """A network of the registry: constructor arguments are JSON builtins with defaults.
 
     Attributes:
+        head: What makes logits of features; it always learns.
         task: Key of the task in ``registry.TASKS`` that trains it.
         input_size: Height and width of its input, in pixels.
         input_channels: 1 for gray, 3 for RGB.
+        input_mean: What each channel's mean is brought to zero from, in [0, 1]; None takes FER2013's.
+        input_std: The same for the standard deviation.
+        imagenet: torchvision's weights that it can start from; None where there are none.
     """
 
+    head: nn.Module
     task: ClassVar[str]
     input_size: int
-    input_channels: int
+    input_channels: int = 1
+    input_mean: float | None = None
+    input_std: float | None = None
+    imagenet: WeightsEnum | None = None
+
+    @abstractmethod
+    def blocks(self) -> Sequence[nn.Module]:
+        """List the parts before the head, from the input on, as they can be frozen."""
+
+    def take_imagenet(self, weights: Mapping[str, Tensor]) -> None:
+        """Load weights of torchvision's model of the same shape, without its last layers."""
+        raise TypeError(f"{type(self).__name__} has no ImageNet weights")
+
+
+def gray_filters(weight: Tensor) -> Tensor:
+    """Sum a first convolution's filters (O, 3, k, k) over red, green and blue: (O, 1, k, k).
+
+    The answer to a gray picture is the same as that of the three-channel layer to the picture repeated three times, at
+    a third of the cost.
+    """
+    return weight.sum(1, keepdim=True)

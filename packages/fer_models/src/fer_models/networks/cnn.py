@@ -74,7 +74,7 @@ class CNN(Network):
     """
 
     task = "classification"
-    input_size, input_channels = 48, 1
+    input_size = 48
 
     def __init__(
         self,
@@ -84,6 +84,8 @@ class CNN(Network):
         num_classes: int = 7,
     ) -> None:
         super().__init__()
+        if len(blocks) != len(widths) - 1:
+            raise ValueError(f"{len(blocks)} blocks for {len(widths)} widths: give one number of blocks for each stage")
         self.stem = nn.Sequential(
             nn.Conv2d(1, widths[0], 3, padding=1, bias=False), nn.BatchNorm2d(widths[0]), nn.ReLU()
         )
@@ -103,3 +105,7 @@ class CNN(Network):
         features = self.stages(self.stem(image)).mean((2, 3))
         logits: Tensor = self.head(self.dropout(features))
         return logits
+
+    def blocks(self) -> Sequence[nn.Module]:
+        """Give the stem and the stages."""
+        return [self.stem, *self.stages]

@@ -5,8 +5,7 @@ from typing import Any
 import torch
 from lightning import LightningModule
 
-from fer_models.hub import input_of
-from fer_models.networks import NETWORKS
+from fer_models.hub import build_network, input_of
 
 
 class BaseTask(LightningModule):
@@ -20,5 +19,10 @@ class BaseTask(LightningModule):
     def __init__(self, model: str, network_config: dict[str, Any]) -> None:
         super().__init__()
         self.model, self.network_config = model, network_config
-        self.network = NETWORKS[model](**network_config).to(memory_format=torch.channels_last)
+        self.network = build_network(model, network_config).to(memory_format=torch.channels_last)
         self.preprocess = input_of(self.network)
+
+    @property
+    def some_weights_unused(self) -> bool:
+        """Whether a step may leave weights without gradients, which DistributedDataParallel must be told."""
+        return False

@@ -1,106 +1,170 @@
 """Training of classifiers."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 import torch
+from lightning import Callback
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_data.emotions import EMOTIONS
-from fer_models.losses import mixup, soft_cross_entropy, soft_targets
+from fer_data.errors import UserError, check_range
+from fer_models.callbacks import Unfreezing
+from fer_models.losses import adjust_logits, cutmix, mixup, soft_cross_entropy, soft_targets
 from fer_models.metrics.classification import training_metrics
+from fer_models.optim import SAM
+from fer_models.pretrained import load_imagenet
 from fer_models.tasks.base import BaseTask
 
 
 class ClassificationTask(BaseTask):
     """Train a network to name the emotion of a face.
 
-    The defaults are the recipe behind ``checkpoints/cnn``. Mini-batch SGD with Nesterov momentum under a linear warm-up
-    and a cosine, as in "Bag of Tricks" (He et al. 2019, https://arxiv.org/abs/1812.01187).
+    Mini-batch SGD with Nesterov momentum under a linear warm-up and a cosine, as in "Bag of Tricks" (He et al. 2019,
+    https://arxiv.org/abs/1812.01187).
 
     Args:
         model: Name of the network.
         network_config: The network's own arguments.
+        pretrained: Start from torchvision's ImageNet weights, out of its cache or by download.
+        unfreeze_from: First block that learns: 0 for all, -2 for the last two; the head always learns.
+        unfreeze_epoch: Epoch from which on blocks learn; before it the head learns alone.
+        backbone_lr: Learning rate of the blocks, as a share of the head's.
         optimizer: ``sgd`` with Nesterov momentum 0.9, or ``adamw``.
-        lr: Learning rate at the top of its curve.
+        lr: Learning rate at the top of its curve, for the batch size given.
         weight_decay: Of the weights; biases and normalisation are spared.
-        warmup_epochs: Epochs in which the rate climbs from 0.
+        warmup_epochs: Epochs in which the rate climbs from 0, before the cosine takes it down to 0.
         label_smoothing: Probability that a target spreads over all emotions.
         mixup: Alpha of mixup; 0 is off.
+        cutmix: Alpha of cutmix; 0 is off. With both, each batch gets one of them by chance.
+        logit_adjustment: Tau of logit adjustment against class imbalance; 0 is off.
+        sam_rho: Radius of sharpness-aware minimisation, e.g. 0.05; 0 is off. It doubles the time of a step.
+        sam_from: Share of the training after which SAM begins.
     """
 
     def __init__(
         self,
         model: str,
         network_config: dict[str, Any],
+        pretrained: bool = False,
+        unfreeze_from: int = 0,
+        unfreeze_epoch: int = 0,
+        backbone_lr: float = 1.0,
         optimizer: Literal["sgd", "adamw"] = "sgd",
         lr: float = 0.1,
         weight_decay: float = 5e-4,
         warmup_epochs: float = 2.0,
         label_smoothing: float = 0.1,
         mixup: float = 0.0,
+        cutmix: float = 0.0,
+        logit_adjustment: float = 0.0,
+        sam_rho: float = 0.0,
+        sam_from: float = 0.67,
     ) -> None:
         super().__init__(model, network_config)
         self.save_hyperparameters()
+        check_range("--lr", lr, 0, 1e6)
+        check_range("--backbone_lr", backbone_lr, 0)
+        check_range("--weight_decay", weight_decay, 0)
+        check_range("--warmup_epochs", warmup_epochs, 0)
+        check_range("--label_smoothing", label_smoothing, 0, 1)
+        check_range("--mixup", mixup, 0)
+        check_range("--cutmix", cutmix, 0)
+        check_range("--sam_rho", sam_rho, 0)
+        if sam_rho and optimizer != "sgd":
+            raise UserError(f"--sam_rho {sam_rho} works with --optimizer sgd only, not {optimizer}")
+        if pretrained:
+            load_imagenet(self.network)
         self.class_weights: Tensor | None = None
+        self.class_counts: Tensor | None = None
         self.val_metrics = training_metrics(len(EMOTIONS)).clone(prefix="val/")
-        self.test_metrics = self.val_metrics.clone(prefix="test/")
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, C, S, S) to logits (B, 7)."""
         logits: Tensor = self.network(image)
         return logits
 
+    @property
+    def some_weights_unused(self) -> bool:
+        """Whether blocks are frozen, for a time or for good."""
+        return bool(self.hparams["unfreeze_from"] or self.hparams["unfreeze_epoch"])
+
+    def configure_callbacks(self) -> list[Callback]:
+        """Freeze blocks where that is wanted."""
+        return (
+            [Unfreezing(self.hparams["unfreeze_from"], self.hparams["unfreeze_epoch"])]
+            if self.some_weights_unused
+            else []
+        )
+
     def on_fit_start(self) -> None:
-        """Take the weights of the emotions in the loss from the data, where ``--balance loss`` wants them."""
-        weights = getattr(self.trainer, "datamodule").loss_weights  # noqa: B009 (set by Trainer.fit, without a type)
+        """Take from the data what the loss needs to know of them."""
+        data = getattr(self.trainer, "datamodule")  # noqa: B009 (set by Trainer.fit, without a type)
+        weights = data.loss_weights
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
+        self.class_counts = torch.tensor(data.class_counts, device=self.device, dtype=torch.float32)
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
-        """Give the loss of one batch, blended by mixup where that is on."""
+        """Give the loss of one batch, blended by mixup or cutmix where they are on."""
         targets = soft_targets(batch["label"], len(EMOTIONS), self.hparams["label_smoothing"])
-        images, targets = mixup(batch["image"], targets, self.hparams["mixup"])
+        images, targets = self._blend(batch["image"], targets)
         logits = self(images)
-        loss = soft_cross_entropy(logits, targets, self.class_weights)
+        tau = self.hparams["logit_adjustment"]
+        adjusted = adjust_logits(logits, self.class_counts, tau) if tau and self.class_counts is not None else logits
+        loss = soft_cross_entropy(adjusted, targets, self.class_weights)
         hits = (logits.argmax(1) == targets.argmax(1)).float().mean()
         shown = {"train/loss": loss, "train/accuracy": hits}
         self.log_dict(shown, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logits), sync_dist=True)
         return loss
 
+    def _blend(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        ways = [(way, self.hparams[name]) for name, way in (("mixup", mixup), ("cutmix", cutmix)) if self.hparams[name]]
+        if not ways:
+            return images, targets
+        way, alpha = ways[int(torch.randint(len(ways), ()))]
+        return way(images, targets, alpha)
+
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Add one batch to the metrics ``val/...``."""
-        self._evaluation_step(batch, "val")
-
-    def test_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """Add one batch to the metrics ``test/...``."""
-        self._evaluation_step(batch, "test")
-
-    def _evaluation_step(self, batch: dict[str, Tensor], stage: Literal["val", "test"]) -> None:
         logits = self(batch["image"])
         loss = soft_cross_entropy(logits, soft_targets(batch["label"], len(EMOTIONS)))
-        metrics = self.val_metrics if stage == "val" else self.test_metrics
-        metrics.update(logits.float(), batch["label"])
-        shown: dict[str, Any] = {f"{stage}/loss": loss, **dict(metrics.items())}
+        self.val_metrics.update(logits.float(), batch["label"])
+        shown: dict[str, Any] = {"val/loss": loss, **dict(self.val_metrics.items())}
         self.log_dict(shown, on_epoch=True, prog_bar=True, batch_size=len(logits), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """Spare vectors (biases, normalisation) from weight decay; change the rate at each step."""
-        decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
-        spared = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
-        lr, decay = self.hparams["lr"], self.hparams["weight_decay"]
-        groups = [{"params": decayed, "weight_decay": decay}, {"params": spared, "weight_decay": 0.0}]
-        optimizer: torch.optim.Optimizer
-        if self.hparams["optimizer"] == "sgd":
-            optimizer = torch.optim.SGD(groups, lr, momentum=0.9, nesterov=True)
-        else:
-            optimizer = torch.optim.AdamW(groups, lr)
+        """Make the optimizer, and a rate that changes at each step."""
+        head, blocks = self.network.head, nn.ModuleList(self.network.blocks())
+        lr = self.hparams["lr"]
+        groups = [*self._groups(head, lr), *self._groups(blocks, lr * self.hparams["backbone_lr"])]
+        optimizer = self._optimizer(groups)
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = self.hparams["warmup_epochs"] * steps / (self.trainer.max_epochs or 1)
         rate = warmup_cosine(steps, min(warmup, steps / 2))
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _groups(self, part: nn.Module, lr: float) -> Iterable[dict[str, Any]]:
+        """Spare vectors (biases, normalisation) from weight decay."""
+        decay = self.hparams["weight_decay"]
+        yield {"params": [p for p in part.parameters() if p.ndim > 1], "lr": lr, "weight_decay": decay}
+        yield {"params": [p for p in part.parameters() if p.ndim <= 1], "lr": lr, "weight_decay": 0.0}
+
+    def _optimizer(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        lr, rho = self.hparams["lr"], self.hparams["sam_rho"]
+        if self.hparams["optimizer"] == "adamw":
+            return torch.optim.AdamW(groups, lr)
+        if rho:
+            return SAM(groups, lr, rho, momentum=0.9, nesterov=True)
+        return torch.optim.SGD(groups, lr, momentum=0.9, nesterov=True)
+
+    def on_train_batch_start(self, batch: Any, batch_index: int) -> None:
+        """Let SAM begin when its time has come."""
+        optimizer = self.trainer.optimizers[0]
+        if isinstance(optimizer, SAM):
+            optimizer.active = self.global_step >= self.hparams["sam_from"] * self.trainer.estimated_stepping_batches
 
 
 def warmup_cosine(steps: int, warmup: float) -> Callable[[int], float]:

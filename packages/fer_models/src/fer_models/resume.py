@@ -1,0 +1,56 @@
+"""Find a checkpoint from which a run can go on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from fer_data.errors import UserError
+from fer_models.hub import Checkpoint, CheckpointError, load_run
+
+
+def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str, Any]) -> Path | None:
+    """Resolve ``--resume``.
+
+    Args:
+        wish: None for a fresh run, ``auto`` for the newest good checkpoint of the run (a fresh start where there is
+            none yet), or the path of a ``.ckpt``.
+        run_dir: Folder of the run.
+        settings: The task's hyperparameters now; going on with others would make the record of the run untrue.
+
+    Raises:
+        UserError: The path is no usable checkpoint; or there are checkpoints, but none is usable; or it was trained
+            with other settings.
+    """
+    if wish is None:
+        return None
+    if wish != "auto":
+        _check_settings(Path(wish), load_run(Path(wish)), settings)
+        return Path(wish)
+    candidates = sorted((run_dir / "checkpoints").glob("*.ckpt"), key=lambda path: -path.stat().st_mtime)
+    for path in candidates:
+        try:
+            checkpoint = load_run(path)
+        except CheckpointError as error:
+            print(f"skipped: {error}")
+        else:
+            _check_settings(path, checkpoint, settings)
+            print(f"resuming from {path}")
+            return path
+    if candidates:
+        raise UserError(f"--resume auto: all checkpoints in {run_dir} are damaged; start anew with another --name")
+    return None
+
+
+def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
+    trained: dict[str, Any] = checkpoint.config["training"]
+    for key in sorted({*trained, *settings}):
+        if trained.get(key) != settings.get(key):
+            raise UserError(
+                f"{path} was trained with {key} {trained.get(key)}, not {settings.get(key)}: leave --resume out for a "
+                "run of its own, or give the same option again"
+            )
+
+
+def newest_run(runs: Path) -> Path | None:
+    """Give the run that started last among the folders of one model; None where there is none."""
+    return max((path for path in runs.glob("*") if path.is_dir()), key=lambda path: path.stat().st_ctime, default=None)
