@@ -23,7 +23,7 @@ from fer_models import hub
 from fer_models.predict import EmotionPredictor
 
 SCENE = (480, 640)
-MARGINS = np.arange(-0.20, 0.3001, 0.05).round(2)
+MARGINS = np.linspace(-0.2, 0.3, 11).round(2) + 0.0  # without a negative zero
 
 Image = NDArray[np.uint8]
 

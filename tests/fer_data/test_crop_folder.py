@@ -146,7 +146,7 @@ def test_nothing_half_written_counts(source: Path, tmp_path: Path):
     lines = table.read_bytes().splitlines(keepends=True)
     table.write_bytes(b"".join(lines[:-3]) + lines[-3][:-7])
     (tmp_path / "torn" / "train/happy/crowd_1.png").write_bytes(b"half")
-    (tmp_path / "torn" / "train/sad/face48_0.png.part").write_bytes(b"half")
+    (tmp_path / "torn" / "train/sad/.face48_0.png.part").write_bytes(b"half")
     undone = {line.split(b",")[0].decode() for line in lines[-3:]}
     assert run(source, tmp_path / "torn").resumed == 7 - len(undone)
     whole, torn = tree(tmp_path / "whole"), tree(tmp_path / "torn")

@@ -13,10 +13,12 @@ from fer_data.errors import UserError
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """Open a file beside its target; flush it and rename it into place at the end, or leave the target as it was.
 
+    What a kill leaves beside the target, the next try overwrites.
+
     Raises:
         UserError: It can't be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as file:
@@ -27,7 +29,8 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
     except OSError as error:
         raise UserError(f"could not write {path} ({error.strerror or error}): is there room and permission?") from error
     finally:
-        part.unlink(missing_ok=True) if part.parent.is_dir() else None
+        if part.parent.is_dir():
+            part.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
