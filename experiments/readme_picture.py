@@ -6,6 +6,7 @@ person in the seven expressions that ``--data synthetic`` trains on.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib
@@ -26,7 +27,8 @@ def main(target: Path) -> None:
     photo = data.astronaut()
     marked = cv2.imdecode(np.frombuffer(annotate(photo, load("cnn")(photo)), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
     figure = plt.figure(figsize=(12, 4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 2])
+    parts: Any = figure.subfigures(1, 2, width_ratios=[1, 2])
+    left, right = parts
     axis = left.subplots()
     axis.imshow(marked)
     axis.axis("off")
