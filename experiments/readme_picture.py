@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import matplotlib
 import numpy as np
 from skimage import data
 
 from fer_data.emotions import COLOURS, EMOTIONS
+from fer_data.images import decode
 from fer_data.synthetic import draw_face
 from fer_models.drawing import annotate
 from fer_models.predict import load
@@ -24,8 +24,8 @@ from matplotlib import pyplot as plt
 
 def main(target: Path) -> None:
     """Draw and save."""
-    photo = data.astronaut()
-    marked = cv2.imdecode(np.frombuffer(annotate(photo, load("cnn")(photo)), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    photo = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+    marked = decode(annotate(photo, load("cnn")(photo)))
     figure = plt.figure(figsize=(12, 4), layout="constrained")
     parts: Any = figure.subfigures(1, 2, width_ratios=[1, 2])
     left, right = parts
