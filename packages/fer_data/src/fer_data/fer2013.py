@@ -7,6 +7,7 @@ from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from fer_data import ferplus, layouts
 from fer_data.cache import cached, digest
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import DataError
-from fer_data.table import USAGES, FaceTable
+from fer_data.table import SIZE, USAGES, FaceTable
 
 MIRROR = "msambare/fer2013/versions/1"
 """The pinned version lets kagglehub answer from its own cache without a network."""
@@ -163,18 +164,16 @@ def stats(data: str = "auto", *, cache: bool = True) -> dict[str, Any]:
         usage: np.bincount(table.labels[table.usage == split], minlength=len(EMOTIONS)).tolist()
         for split, usage in enumerate(USAGES)
     }
-    pixels = np.bincount(table.images[table.usage == TRAINING].ravel(), minlength=256)
-    levels = np.arange(256) / 255
+    mean, std = cv2.meanStdDev(table.images[table.usage == TRAINING].reshape(-1, SIZE))
     groups = _groups(table)
-    mean = float(np.average(levels, weights=pixels))
     return {
         "source": source,
         "n": len(table.labels),
         "counts": {usage: dict(zip(EMOTIONS, row, strict=True)) for usage, row in counts.items()},
         "duplicates": duplicates(table, groups),
         "test_dedup_n": int(dedup_test_mask(table, groups).sum()),
-        "mean": mean,
-        "std": float(np.sqrt(np.average((levels - mean) ** 2, weights=pixels))),
+        "mean": float(mean.item() / 255),
+        "std": float(std.item() / 255),
         "rows_known": table.rows is not None,
         "ferplus": str(votes) if votes else None,
         "ferplus_disagrees": ferplus.disagreement(votes, table) if votes and table.rows is not None else None,
