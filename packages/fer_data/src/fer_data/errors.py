@@ -1,5 +1,6 @@
 """Errors that are answered with a sentence, not with a stack trace."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ def sentences() -> Iterator[None]:
     """Turn what goes wrong outside the program into one line on stderr and exit status 1, Ctrl-C into status 130."""
     try:
         yield
+    except BrokenPipeError:  # a reader such as head has seen enough; Python would complain again as it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except (UserError, OSError) as error:
         _stop(f"error: {error}", 1)
     except ModuleNotFoundError as error:
