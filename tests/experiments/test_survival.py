@@ -24,6 +24,7 @@ def start(folder: Path, *more: str) -> multiprocessing.Process:
 
     def work() -> None:
         os.environ["TMPDIR"] = "/dev/shm"
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
         train.main([*RUN, "--run_dir", str(folder), "--name", "run", *more])
 
     process = multiprocessing.get_context("fork").Process(target=work)
@@ -88,6 +89,8 @@ def test_a_stop_signal_leaves_a_checkpoint_and_a_status(tmp_path: Path, how: sig
     time.sleep(0.5)
     os.kill(process.pid, how)
     process.join(timeout=60)
+    if process.exitcode is None:
+        process.kill()
     assert process.exitcode == status
     assert load_run(last)
 
