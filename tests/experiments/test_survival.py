@@ -23,7 +23,8 @@ def start(folder: Path, *more: str) -> multiprocessing.Process:
     """Train in a process of its own, whose temporary files lie on another file system than its checkpoints."""
 
     def work() -> None:
-        os.environ["TMPDIR"] = "/dev/shm"
+        if Path("/dev/shm").is_dir():  # Linux has it
+            os.environ["TMPDIR"] = "/dev/shm"
         signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit it ignored
         train.main([*RUN, "--run_dir", str(folder), "--name", "run", *more])
 
