@@ -39,7 +39,7 @@ class Run:
         seed: Of everything random.
         ema_decay: Of the moving average of the weights, which is what is validated and saved; 0 is off.
         patience: Stop after so many epochs without a better PublicTest accuracy; 0 never stops early.
-        logger: ``csv`` always writes log/; ``wandb`` (Weights & Biases) and ``tensorboard`` log there as well.
+        logger: ``csv`` always writes log/; ``wandb`` logs to Weights & Biases as well.
         run_dir: Folder of all runs.
         name: Name of this run's folder; the time it starts if empty.
         resume: ``auto`` goes on from the newest good checkpoint of the run with this name (of the model's last run,
@@ -58,7 +58,7 @@ class Run:
     seed: int = 0
     ema_decay: float = 0.999
     patience: int = 0
-    logger: Literal["csv", "wandb", "tensorboard"] = "csv"
+    logger: Literal["csv", "wandb"] = "csv"
     run_dir: str = "runs"
     name: str | None = None
     resume: str | None = None
@@ -180,12 +180,12 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
     run_dir = run_folder(run, options.model)
     if getattr(rank_zero_only, "rank", 0) == 0 and run_dir.exists() and run.resume is None and not run.fast_dev_run:
         raise UserError(f"the run {run_dir} exists already: choose another --name, or continue it with --resume auto")
-    checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams)
+    facts = _facts(data)
+    checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams, facts["data_fingerprint"])
     trainer = build_trainer(run, run_dir, options.model, task.some_weights_unused)
     recorded = trainer.is_global_zero and not run.fast_dev_run
     if trainer.is_global_zero:
         print(overview(run, trainer, task, data))
-    facts = _facts(data)
     if recorded:
         run_dir.mkdir(parents=True, exist_ok=True)
         (run_dir / "config.yaml").write_text(parser.dump(options))
@@ -193,7 +193,8 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
     start = time.monotonic()
     fit(trainer, task, data, checkpoint)
     if recorded:
-        _write_facts(run_dir, {**facts, "seconds": round(time.monotonic() - start)})
+        # What earlier parts of a resumed run took is not known, so no time is told.
+        _write_facts(run_dir, {**facts, "seconds": None if checkpoint else round(time.monotonic() - start)})
     if trainer.is_global_zero:
         print(_farewell(run, trainer, options.data))
 
@@ -313,13 +314,11 @@ def _callbacks(run: Run, run_dir: Path) -> list[Any]:
 
 
 def _loggers(run: Run, run_dir: Path, model: str) -> list[Any]:
-    from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger, WandbLogger
+    from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
     loggers: list[Any] = [CSVLogger(run_dir, name="log")]
     if run.fast_dev_run:
         return loggers
-    if run.logger == "tensorboard":
-        loggers.append(TensorBoardLogger(run_dir, name="tensorboard"))
     if run.logger == "wandb":
         run_dir.mkdir(parents=True, exist_ok=True)
         loggers.append(WandbLogger(project="fer-lightning", name=f"{model}-{run_dir.name}", save_dir=run_dir))

@@ -96,6 +96,17 @@ def test_a_stop_signal_leaves_a_checkpoint_and_a_status(tmp_path: Path, how: sig
     assert load_run(last)
 
 
+@pytest.mark.parametrize(
+    ("change", "words"), [(["--lr", "0.02"], "lr 0.1, not 0.02"), (["--data", "synthetic:280"], "--data")]
+)
+def test_going_on_with_other_settings_or_data_is_refused(
+    undisturbed: tuple[Path, float], capsys: pytest.CaptureFixture[str], change: list[str], words: str
+):
+    with pytest.raises(SystemExit) as caught:
+        train.main([*RUN, "--run_dir", str(undisturbed[0]), "--name", "run", "--resume", "auto", *change])
+    assert caught.value.code == 1 and words in capsys.readouterr().err
+
+
 def test_a_loss_that_is_no_number_stops_the_run_with_its_cause(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as caught:
         train.main([*RUN, "--lr", "1e6", "--ema_decay", "0", "--run_dir", str(tmp_path)])

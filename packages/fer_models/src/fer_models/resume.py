@@ -1,5 +1,6 @@
 """Find a checkpoint from which a run can go on."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from fer_data.errors import UserError
 from fer_models.hub import Checkpoint, CheckpointError, load_run
 
 
-def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str, Any]) -> Path | None:
+def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str, Any], data: str) -> Path | None:
     """Resolve ``--resume``.
 
     Args:
@@ -16,15 +17,16 @@ def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str,
             none yet), or the path of a ``.ckpt``.
         run_dir: Folder of the run.
         settings: The task's hyperparameters now; going on with others would make the record of the run untrue.
+        data: Fingerprint of the data now.
 
     Raises:
         UserError: The path is no usable checkpoint; or there are checkpoints, but none is usable; or it was trained
-            with other settings.
+            with other settings or data.
     """
     if wish is None:
         return None
     if wish != "auto":
-        _check_settings(Path(wish), load_run(Path(wish)), settings)
+        _check_settings(Path(wish), load_run(Path(wish)), settings, data)
         return Path(wish)
     candidates = sorted((run_dir / "checkpoints").glob("*.ckpt"), key=lambda path: -path.stat().st_mtime)
     for path in candidates:
@@ -33,7 +35,7 @@ def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str,
         except CheckpointError as error:
             print(f"skipped: {error}")
         else:
-            _check_settings(path, checkpoint, settings)
+            _check_settings(path, checkpoint, settings, data)
             print(f"resuming from {path}")
             return path
     if candidates:
@@ -41,7 +43,10 @@ def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str,
     return None
 
 
-def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, Any]) -> None:
+def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, Any], data: str) -> None:
+    facts = path.resolve().parents[1] / "run.json"
+    if facts.is_file() and json.loads(facts.read_text()).get("data_fingerprint") != data:
+        raise UserError(f"{path} was trained on other data, as {facts} tells: give the same --data again")
     trained: dict[str, Any] = checkpoint.config["training"]
     for key in sorted({*trained, *settings}):
         if trained.get(key) != settings.get(key):
