@@ -38,7 +38,7 @@ class Run:
         precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``. Mixed precision is faster on GPUs and on CPUs with AMX.
         seed: Of everything random.
         ema_decay: Of the moving average of the weights, which is what is validated and saved; 0 is off.
-        patience: Stop after so many epochs without a better PublicTest accuracy; 0 never stops early.
+        patience: Stop after so many epochs without a better validation (PublicTest); 0 never stops early.
         logger: ``csv`` always writes log/; ``wandb`` logs to Weights & Biases as well.
         run_dir: Folder of all runs.
         name: Name of this run's folder; the time it starts if empty.
@@ -158,6 +158,7 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
         "task": parser.add_class_arguments(task_of(model), skip={"model", "network_config"}),
         "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess"}),
     }
+    parser.set_defaults(**task_of(model).data_defaults)
     return parser, groups
 
 
@@ -182,7 +183,7 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
         raise UserError(f"the run {run_dir} exists already: choose another --name, or continue it with --resume auto")
     facts = _facts(data)
     checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams, facts["data_fingerprint"])
-    trainer = build_trainer(run, run_dir, options.model, task.some_weights_unused)
+    trainer = build_trainer(run, run_dir, task)
     recorded = trainer.is_global_zero and not run.fast_dev_run
     if trainer.is_global_zero:
         print(overview(run, trainer, task, data))
@@ -196,7 +197,7 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
         # What earlier parts of a resumed run took is not known, so no time is told.
         _write_facts(run_dir, {**facts, "seconds": None if checkpoint else round(time.monotonic() - start)})
     if trainer.is_global_zero:
-        print(_farewell(run, trainer, options.data))
+        print(_farewell(run, trainer, task.monitor[0], options.data))
 
 
 def fit(trainer: Any, task: Any, data: Any, checkpoint: Path | None) -> None:
@@ -249,7 +250,7 @@ def overview(run: Run, trainer: Any, task: Any, data: Any) -> str:
     return "\n".join(lines)
 
 
-def build_trainer(run: Run, run_dir: Path, model: str, some_weights_unused: bool) -> Any:
+def build_trainer(run: Run, run_dir: Path, task: Any) -> Any:
     """Make the Trainer with its callbacks and loggers; ``log/`` is always written."""
     from lightning import Trainer
     from lightning.fabric.utilities.exceptions import MisconfigurationException
@@ -257,14 +258,14 @@ def build_trainer(run: Run, run_dir: Path, model: str, some_weights_unused: bool
     several = run.num_nodes > 1 or str(run.devices) not in ("1", "auto")
     strategy = run.strategy
     if strategy == "auto" and several:
-        strategy = "ddp_find_unused_parameters_true" if some_weights_unused else "ddp"
+        strategy = "ddp_find_unused_parameters_true" if task.some_weights_unused else "ddp"
     try:
-        return Trainer(**_trainer_arguments(run, run_dir, model, strategy))
+        return Trainer(**_trainer_arguments(run, run_dir, task, strategy))
     except MisconfigurationException as error:
         raise UserError(f"Lightning refuses these options: {error}") from error
 
 
-def _trainer_arguments(run: Run, run_dir: Path, model: str, strategy: str) -> dict[str, Any]:
+def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str) -> dict[str, Any]:
     from fer_models.callbacks import AtomicCheckpointIO
 
     return dict(
@@ -274,8 +275,8 @@ def _trainer_arguments(run: Run, run_dir: Path, model: str, strategy: str) -> di
         accelerator=run.accelerator,
         strategy=strategy,
         precision=run.precision,
-        callbacks=_callbacks(run, run_dir),
-        logger=_loggers(run, run_dir, model),
+        callbacks=_callbacks(run, run_dir, task),
+        logger=_loggers(run, run_dir, task.model),
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,  # ours shares the faces itself, the same way at any number of workers
         enable_progress_bar=sys.stdout.isatty(),
@@ -288,13 +289,14 @@ def _trainer_arguments(run: Run, run_dir: Path, model: str, strategy: str) -> di
     )
 
 
-def _callbacks(run: Run, run_dir: Path) -> list[Any]:
+def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 
     from fer_models.callbacks import Curves, EpochLine, FirstCheckpoint, RandomnessOfEpoch, StopAtNonFinite, ema
 
     checkpoints = run_dir / "checkpoints"
-    best: dict[str, Any] = {"monitor": "val/accuracy", "mode": "max"}
+    metric, mode = task.monitor
+    best: dict[str, Any] = {"monitor": metric, "mode": mode}
     # Saved when an epoch has ended, and so as it would be at the start of the next one.
     keep: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks: list[Any] = [RandomnessOfEpoch(run.seed), StopAtNonFinite(), Curves(run_dir), EpochLine()]
@@ -346,7 +348,7 @@ def _write_facts(run_dir: Path, facts: dict[str, Any]) -> None:
     write_atomically(run_dir / "run.json", (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def _farewell(run: Run, trainer: Any, data: str) -> str:
+def _farewell(run: Run, trainer: Any, metric: str, data: str) -> str:
     if run.fast_dev_run:
         return "fast_dev_run: one batch went through; nothing was saved"
     checkpoint = trainer.checkpoint_callback
@@ -354,7 +356,7 @@ def _farewell(run: Run, trainer: Any, data: str) -> str:
         return f"nothing was left to train: {run.max_epochs} epochs were done already"
     score, best = float(checkpoint.best_model_score), os.path.relpath(checkpoint.best_model_path)
     return (
-        f"best val/accuracy {score:.4f}; checkpoint: {best}\n"
+        f"best {metric} {score:.4f}; checkpoint: {best}\n"
         f"next: python experiments/evaluate.py --checkpoint {best} --data {data}"
     )
 

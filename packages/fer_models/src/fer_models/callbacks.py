@@ -16,7 +16,7 @@ from torch import Tensor
 
 from fer_data.errors import UserError
 from fer_data.files import atomic_file
-from fer_models.networks.base import Network
+from fer_models.networks.base import Classifier
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -160,7 +160,7 @@ class Unfreezing(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Freeze and unfreeze."""
-        blocks = list(cast(Network, pl_module.network).blocks())
+        blocks = list(cast(Classifier, pl_module.network).blocks())
         frozen = blocks if trainer.current_epoch < self.epoch else blocks[: self.first or None] if self.first else []
         BaseFinetuning.make_trainable(blocks)
         BaseFinetuning.freeze(frozen, train_bn=False)

@@ -3,10 +3,10 @@
 from urllib.error import URLError
 
 from fer_data.errors import UserError
-from fer_models.networks.base import Network
+from fer_models.networks.base import Classifier
 
 
-def load_imagenet(network: Network) -> None:
+def load_imagenet(network: Classifier) -> None:
     """Let a network start from ImageNet's weights instead of random ones; its head stays random.
 
     Raises:

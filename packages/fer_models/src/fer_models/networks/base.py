@@ -8,26 +8,53 @@ from torch import Tensor, nn
 from torchvision.models import WeightsEnum
 
 
-class Network(nn.Module, ABC):
+class Network(nn.Module):
     """A network of the registry: constructor arguments are JSON builtins with defaults.
 
     Attributes:
-        head: What makes logits of features; it always learns.
         task: Key of the task in ``registry.TASKS`` that trains it.
-        input_size: Height and width of its input, in pixels.
+        input_size: Height and width of the faces that it takes or gives, in pixels.
         input_channels: 1 for gray, 3 for RGB.
         input_mean: What each channel's mean is brought to zero from, in [0, 1]; None takes FER2013's.
         input_std: The same for the standard deviation.
-        imagenet: torchvision's weights that it can start from; None where there are none.
     """
 
-    head: nn.Module
     task: ClassVar[str]
     input_size: int
     input_channels: int = 1
     input_mean: float | None = None
     input_std: float | None = None
+
+
+class Classifier(Network, ABC):
+    """A network that names the emotion of a face.
+
+    Attributes:
+        head: What makes logits of an embedding; it always learns.
+        embedding_dim: How many numbers an embedding has.
+        imagenet: torchvision's weights that it can start from; None where there are none.
+    """
+
+    task = "classification"
+    head: nn.Module
+    embedding_dim: int
     imagenet: WeightsEnum | None = None
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Classify faces.
+
+        Args:
+            image: (B, C, S, S), normalised by this network's ``Preprocess``.
+
+        Returns:
+            Logits (B, num_classes), in the order of ``EMOTIONS``.
+        """
+        logits: Tensor = self.head(self.embed(image))
+        return logits
+
+    @abstractmethod
+    def embed(self, image: Tensor) -> Tensor:
+        """Map (B, C, S, S) to what the head sees, (B, embedding_dim)."""
 
     @abstractmethod
     def blocks(self) -> Sequence[nn.Module]:

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fer_models.networks.base import Network
+from fer_models.networks.base import Classifier
 
 
 class SqueezeExcite(nn.Module):
@@ -59,7 +59,7 @@ class Stage(nn.Module):
         return x
 
 
-class CNN(Network):
+class CNN(Classifier):
     """Convolutional classifier of gray 48x48 faces.
 
     A VGG-like pyramid (Simonyan & Zisserman 2014, https://arxiv.org/abs/1409.1556) with residual sums and
@@ -73,7 +73,6 @@ class CNN(Network):
         num_classes: Number of emotions.
     """
 
-    task = "classification"
     input_size = 48
 
     def __init__(
@@ -91,20 +90,13 @@ class CNN(Network):
         )
         self.stages = nn.Sequential(*(Stage(i, o, n) for i, o, n in zip(widths, widths[1:], blocks, strict=False)))
         self.dropout = nn.Dropout(dropout)
+        self.embedding_dim = widths[-1]
         self.head = nn.Linear(widths[-1], num_classes)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Classify faces.
-
-        Args:
-            image: (B, 1, 48, 48), normalised by this network's ``Preprocess``.
-
-        Returns:
-            Logits (B, num_classes), in the order of ``EMOTIONS``.
-        """
-        features = self.stages(self.stem(image)).mean((2, 3))
-        logits: Tensor = self.head(self.dropout(features))
-        return logits
+    def embed(self, image: Tensor) -> Tensor:
+        """Map (B, 1, S, S) to (B, embedding_dim)."""
+        embedding: Tensor = self.dropout(self.stages(self.stem(image)).mean((2, 3)))
+        return embedding
 
     def blocks(self) -> Sequence[nn.Module]:
         """Give the stem and the stages."""

@@ -8,7 +8,7 @@ from torchvision import models
 from torchvision.models import EfficientNet_B0_Weights, EfficientNet_B1_Weights, EfficientNet_B2_Weights
 from torchvision.models.efficientnet import EfficientNet as TorchvisionEfficientNet
 
-from fer_models.networks.base import Network, gray_filters
+from fer_models.networks.base import Classifier, gray_filters
 
 WEIGHTS = {
     "b0": EfficientNet_B0_Weights.IMAGENET1K_V1,
@@ -17,7 +17,7 @@ WEIGHTS = {
 }
 
 
-class EfficientNet(Network):
+class EfficientNet(Classifier):
     """torchvision's EfficientNet (Tan & Le 2019, https://arxiv.org/abs/1905.11946) with a head for the emotions.
 
     It departs from the paper at the stem, which doesn't halve the map below 112 pixels: a 48x48 face would be down to
@@ -31,8 +31,6 @@ class EfficientNet(Network):
         input_size: Height and width of the input, in pixels, e.g. 48, 64, 96, 112 or 224.
         num_classes: Number of emotions.
     """
-
-    task = "classification"
 
     def __init__(
         self,
@@ -51,12 +49,13 @@ class EfficientNet(Network):
         stride = 1 if input_size < 112 else 2
         stem[0] = nn.Conv2d(1, stem[0].out_channels, 3, stride, padding=1, bias=False)
         self.dropout = nn.Dropout(dropout)
+        self.embedding_dim = last[0].out_channels
         self.head = nn.Linear(last[0].out_channels, num_classes)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 1, S, S), normalised by this network's ``Preprocess``, to logits (B, num_classes)."""
-        logits: Tensor = self.head(self.dropout(self.features(image).mean((2, 3))))
-        return logits
+    def embed(self, image: Tensor) -> Tensor:
+        """Map (B, 1, S, S) to (B, embedding_dim)."""
+        embedding: Tensor = self.dropout(self.features(image).mean((2, 3)))
+        return embedding
 
     def blocks(self) -> Sequence[nn.Module]:
         """Give stem, seven stages and the last convolution: nine blocks."""

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from fer_models.networks.base import Network
+from fer_models.networks.base import Classifier
 from fer_models.networks.cnn import SqueezeExcite
 
 BLOCKS = {"18": (2, 2, 2, 2), "34": (3, 4, 6, 3)}
@@ -48,7 +48,7 @@ class BasicBlock(nn.Module):
         return F.relu(self.shortcut(x) + change)
 
 
-class ResNet(Network):
+class ResNet(Classifier):
     """SE-ResNet with a stem for small images, at FER2013's own 48x48.
 
     Residual networks (He et al. 2016, https://arxiv.org/abs/1512.03385) with squeeze-and-excitation (Hu et al. 2018,
@@ -64,8 +64,6 @@ class ResNet(Network):
         num_classes: Number of emotions.
     """
 
-    task = "classification"
-
     def __init__(
         self,
         depth: Literal["18", "34"] = "18",
@@ -80,20 +78,13 @@ class ResNet(Network):
         self.stem = nn.Sequential(nn.Conv2d(1, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
         self.stages = nn.Sequential(*_blocks(BLOCKS[depth], width, stochastic_depth))
         self.dropout = nn.Dropout(dropout)
+        self.embedding_dim = 8 * width
         self.head = nn.Linear(8 * width, num_classes)
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Classify faces.
-
-        Args:
-            image: (B, 1, S, S), normalised by this network's ``Preprocess``.
-
-        Returns:
-            Logits (B, num_classes), in the order of ``EMOTIONS``.
-        """
-        features = self.stages(self.stem(image)).mean((2, 3))
-        logits: Tensor = self.head(self.dropout(features))
-        return logits
+    def embed(self, image: Tensor) -> Tensor:
+        """Map (B, 1, S, S) to (B, embedding_dim)."""
+        embedding: Tensor = self.dropout(self.stages(self.stem(image)).mean((2, 3)))
+        return embedding
 
     def blocks(self) -> Sequence[nn.Module]:
         """Give the stem and the residual blocks."""

@@ -6,10 +6,10 @@ from torch import Tensor, nn
 from torchvision.models import VGG19_BN_Weights
 from torchvision.models.vgg import cfgs, make_layers
 
-from fer_models.networks.base import Network, gray_filters
+from fer_models.networks.base import Classifier, gray_filters
 
 
-class VGG19(Network):
+class VGG19(Classifier):
     """torchvision's VGG19 features with batch normalisation, and a small head of our own.
 
     Simonyan & Zisserman 2014 (https://arxiv.org/abs/1409.1556). It departs from the paper behind the convolutions: its
@@ -23,7 +23,6 @@ class VGG19(Network):
         num_classes: Number of emotions.
     """
 
-    task = "classification"
     imagenet = VGG19_BN_Weights.IMAGENET1K_V1
 
     def __init__(self, hidden: int = 256, dropout: float = 0.5, input_size: int = 48, num_classes: int = 7) -> None:
@@ -36,6 +35,7 @@ class VGG19(Network):
                 layer, nn.Conv2d
             ):  # as torchvision's VGG begins; torch's own start is too small for 16 layers
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+        self.embedding_dim = 512
         self.head = nn.Sequential(
             nn.Linear(512, hidden, bias=False),
             nn.BatchNorm1d(hidden),
@@ -44,10 +44,10 @@ class VGG19(Network):
             nn.Linear(hidden, num_classes),
         )
 
-    def forward(self, image: Tensor) -> Tensor:
-        """Map (B, 1, S, S), normalised by this network's ``Preprocess``, to logits (B, num_classes)."""
-        logits: Tensor = self.head(self.features(image).mean((2, 3)))
-        return logits
+    def embed(self, image: Tensor) -> Tensor:
+        """Map (B, 1, S, S) to (B, 512)."""
+        embedding: Tensor = self.features(image).mean((2, 3))
+        return embedding
 
     def blocks(self) -> Sequence[nn.Module]:
         """Give the five groups of convolutions between the poolings."""

@@ -1,6 +1,6 @@
 """What all tasks share."""
 
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import torch
 from lightning import LightningModule
@@ -14,7 +14,14 @@ class BaseTask(LightningModule):
     Args:
         model: Name of the network in ``NETWORKS``.
         network_config: The network's own arguments.
+
+    Attributes:
+        monitor: The metric that chooses the best checkpoint, and whether more or less of it is better.
+        data_defaults: What ``FER2013DataModule`` is given where the user says nothing else.
     """
+
+    monitor: ClassVar[tuple[str, Literal["max", "min"]]]
+    data_defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, model: str, network_config: dict[str, Any]) -> None:
         super().__init__()

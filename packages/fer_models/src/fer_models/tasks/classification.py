@@ -14,6 +14,7 @@ from fer_data.errors import UserError, check_range
 from fer_models.callbacks import Unfreezing
 from fer_models.losses import adjust_logits, cutmix, mixup, soft_cross_entropy, soft_targets
 from fer_models.metrics.classification import training_metrics
+from fer_models.networks.base import Classifier
 from fer_models.optim import SAM
 from fer_models.pretrained import load_imagenet
 from fer_models.tasks.base import BaseTask
@@ -43,6 +44,9 @@ class ClassificationTask(BaseTask):
         sam_rho: Radius of sharpness-aware minimisation, e.g. 0.05; 0 is off. It doubles the time of a step.
         sam_from: Share of the training after which SAM begins.
     """
+
+    network: Classifier
+    monitor = ("val/accuracy", "max")
 
     def __init__(
         self,
