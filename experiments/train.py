@@ -158,7 +158,7 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
         "task": parser.add_class_arguments(task_of(model), skip={"model", "network_config"}),
         "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess"}),
     }
-    parser.set_defaults(**task_of(model).data_defaults)
+    parser.set_defaults(**NETWORKS[model].training_defaults)
     return parser, groups
 
 
@@ -292,7 +292,16 @@ def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str) -> dic
 def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 
-    from fer_models.callbacks import Curves, EpochLine, FirstCheckpoint, RandomnessOfEpoch, StopAtNonFinite, ema
+    from fer_models.callbacks import (
+        Curves,
+        EpochLine,
+        FirstCheckpoint,
+        RandomnessOfEpoch,
+        SampleGrid,
+        StopAtNonFinite,
+        ema,
+    )
+    from fer_models.tasks.generation import GenerationTask
 
     checkpoints = run_dir / "checkpoints"
     metric, mode = task.monitor
@@ -300,6 +309,8 @@ def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
     # Saved when an epoch has ended, and so as it would be at the start of the next one.
     keep: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks: list[Any] = [RandomnessOfEpoch(run.seed), StopAtNonFinite(), Curves(run_dir), EpochLine()]
+    if isinstance(task, GenerationTask):
+        callbacks.append(SampleGrid(run_dir / "samples"))
     if not run.fast_dev_run:
         callbacks += [
             FirstCheckpoint(checkpoints),

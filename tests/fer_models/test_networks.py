@@ -10,12 +10,12 @@ from torchvision.models import efficientnet_b0, vgg19_bn
 
 from fer_data.errors import UserError
 from fer_models.hub import input_of
-from fer_models.networks import NETWORKS
+from fer_models.networks import CLASSIFIERS, NETWORKS
 from fer_models.networks.resnet import BasicBlock
 from fer_models.pretrained import load_imagenet
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_gives_logits_for_any_batch_and_learns_in_every_weight(name: str):
     network = NETWORKS[name]()
     preprocess = input_of(network)
@@ -46,7 +46,7 @@ def test_imagenet_weights_answer_gray_as_they_answer_three_equal_channels(name: 
         assert torch.allclose(network.features(gray), original.features(gray.repeat(1, 3, 1, 1)), atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_blocks_and_head_are_the_whole_network(name: str):
     network = NETWORKS[name]()
     listed = [p for part in [*network.blocks(), network.head] for p in part.parameters()]

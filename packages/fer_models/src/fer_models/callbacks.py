@@ -4,19 +4,26 @@ import csv
 import os
 import time
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib
 import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BaseFinetuning, WeightAveraging
+from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
+from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
-from fer_data.files import atomic_file
+from fer_data.files import atomic_file, write_atomically
+from fer_models.drawing import png, tile
+from fer_models.generate import to_pixels
 from fer_models.networks.base import Classifier
+
+if TYPE_CHECKING:
+    from fer_models.tasks.generation import GenerationTask
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -144,6 +151,38 @@ def draw_curves(log: Path, target: Path) -> None:
     plt.close(figure)
 
 
+class SampleGrid(Callback):
+    """Save a grid of faces after each validation, of the same latents each time: one row an emotion.
+
+    Args:
+        folder: Where the pictures go, one an epoch.
+        columns: Faces in a row.
+    """
+
+    def __init__(self, folder: Path, columns: int = 12) -> None:
+        self.folder, self.columns = folder, columns
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Make the faces with the weights in use (the averaged ones) and save them, also to a tracker."""
+        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+            return
+        task = cast("GenerationTask", pl_module)
+        rows = len(EMOTIONS)
+        # A column is one latent in all emotions; a generator without them gets other latents in each row.
+        z = task.fixed_latents(self.columns if task.network.conditional else self.columns * rows)
+        z = z.repeat(rows, 1) if task.network.conditional else z
+        labels = torch.arange(rows, device=task.device).repeat_interleave(self.columns)
+        with torch.inference_mode():
+            faces = to_pixels(task(z, labels))
+        picture = tile(faces, self.columns)
+        write_atomically(self.folder / f"epoch-{trainer.current_epoch + 1:04}.png", png(picture))
+        for logger in trainer.loggers:
+            if isinstance(logger, WandbLogger):
+                logger.log_image("samples", [picture])
+            elif isinstance(logger, TensorBoardLogger):
+                logger.experiment.add_image("samples", picture, trainer.current_epoch, dataformats="HW")
+
+
 class Unfreezing(Callback):
     """Let only the head learn at first, then blocks with it, as ULMFiT does (https://arxiv.org/abs/1801.06146).
 
@@ -180,7 +219,8 @@ class StopAtNonFinite(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Look."""
-        if batch_idx % self.every == 0 and not torch.isfinite(outputs["loss"]).all():
+        # A GAN looks at its gradients itself and gives no loss.
+        if outputs and batch_idx % self.every == 0 and not torch.isfinite(outputs["loss"]).all():
             raise UserError(
                 f"the loss became {float(outputs['loss'])} in epoch {trainer.current_epoch}, batch {batch_idx}: the "
                 "learning rate is too high (--lr), or 16-bit numbers overflow (--precision 32-true or bf16-mixed)"

@@ -27,8 +27,34 @@ def annotate(image: NDArray[np.uint8], predictions: Sequence["FacePrediction"]) 
     unit = max(image.shape[:2]) / 640
     for prediction in predictions:
         _draw_face(canvas, prediction, unit)
-    encoded: NDArray[np.uint8] = cv2.imencode(".png", canvas)[1]
+    return png(canvas[..., ::-1])
+
+
+def png(image: NDArray[np.uint8]) -> bytes:
+    """Encode a picture, uint8 (H, W) or (H, W, 3) RGB, as the bytes of a PNG file."""
+    stored = np.ascontiguousarray(image[..., ::-1] if image.ndim == 3 else image)
+    encoded: NDArray[np.uint8] = cv2.imencode(".png", stored)[1]
     return encoded.tobytes()
+
+
+def tile(faces: NDArray[np.uint8], columns: int, gap: int = 2) -> NDArray[np.uint8]:
+    """Lay faces out in rows.
+
+    Args:
+        faces: uint8 (N, H, W).
+        columns: Faces in a row; the last row may have fewer.
+        gap: White pixels between faces.
+
+    Returns:
+        uint8 (height, width).
+    """
+    n, height, width = faces.shape
+    rows = -(-n // columns)
+    blank = np.full((rows * columns, height + gap, width + gap), 255, np.uint8)
+    blank[:n, :height, :width] = faces
+    table = blank.reshape(rows, columns, height + gap, width + gap).swapaxes(1, 2)
+    picture: NDArray[np.uint8] = table.reshape(rows * (height + gap), -1)[:-gap, :-gap]
+    return picture
 
 
 def _draw_face(canvas: NDArray[np.uint8], prediction: "FacePrediction", unit: float) -> None:

@@ -1,5 +1,7 @@
 """Losses as pure functions of tensors."""
 
+import math
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -82,3 +84,69 @@ def adjust_logits(logits: Tensor, class_counts: Tensor, tau: float) -> Tensor:
         tau: How much; 0 shifts nothing.
     """
     return logits + tau * (class_counts / class_counts.sum()).clamp_min(1e-12).log()
+
+
+def discriminator_hinge(real: Tensor, fake: Tensor) -> Tensor:
+    """Hinge loss of a discriminator (Lim & Ye 2017, https://arxiv.org/abs/1705.02894).
+
+    Args:
+        real: Logits of real faces, (B,).
+        fake: Logits of generated faces, (B,).
+    """
+    return F.relu(1 - real.float()).mean() + F.relu(1 + fake.float()).mean()
+
+
+def generator_hinge(fake: Tensor) -> Tensor:
+    """Loss of the generator beside ``discriminator_hinge``; ``fake``: logits of its faces, (B,)."""
+    return -fake.float().mean()
+
+
+def discriminator_non_saturating(real: Tensor, fake: Tensor) -> Tensor:
+    """Binary cross-entropy of a discriminator (Goodfellow et al. 2014, https://arxiv.org/abs/1406.2661).
+
+    Args:
+        real: Logits of real faces, (B,).
+        fake: Logits of generated faces, (B,).
+    """
+    return F.softplus(-real.float()).mean() + F.softplus(fake.float()).mean()
+
+
+def generator_non_saturating(fake: Tensor) -> Tensor:
+    """Loss of the generator beside ``discriminator_non_saturating``; ``fake``: logits of its faces, (B,)."""
+    return F.softplus(-fake.float()).mean()
+
+
+def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
+    """R1: the squared slope of the discriminator at real faces (Mescheder et al. 2018, https://arxiv.org/abs/1801.04406).
+
+    Args:
+        logits: Of the real faces, (B,).
+        images: The faces, (B, C, S, S), with ``requires_grad``.
+    """
+    (slope,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    return slope.square().sum((1, 2, 3)).mean()
+
+
+def kl_divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Kullback-Leibler divergence of N(mean, variance) from N(0, 1), in nats, summed over dimensions: (B,).
+
+    Args:
+        mean: (B, D).
+        log_variance: (B, D).
+    """
+    mean, log_variance = mean.float(), log_variance.float()
+    return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+def gaussian_nll(image: Tensor, reconstruction: Tensor) -> Tensor:
+    """Negative log-likelihood of a batch under the Gaussian noise that fits it best, in nats a face.
+
+    The noise has one variance for all pixels, which is the mean squared error itself (sigma-VAE, Rybkin et al. 2021,
+    https://arxiv.org/abs/2006.13202): reconstruction and divergence are balanced without a weight to tune.
+
+    Args:
+        image: (B, C, S, S).
+        reconstruction: The same shape.
+    """
+    error = (image.float() - reconstruction.float()).square().mean().clamp_min(1e-6)
+    return 0.5 * image[0].numel() * (error.log() + 1 + math.log(2 * math.pi))

@@ -17,11 +17,9 @@ class BaseTask(LightningModule):
 
     Attributes:
         monitor: The metric that chooses the best checkpoint, and whether more or less of it is better.
-        data_defaults: What ``FER2013DataModule`` is given where the user says nothing else.
     """
 
     monitor: ClassVar[tuple[str, Literal["max", "min"]]]
-    data_defaults: ClassVar[dict[str, Any]] = {}
 
     def __init__(self, model: str, network_config: dict[str, Any]) -> None:
         super().__init__()
