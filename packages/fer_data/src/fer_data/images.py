@@ -70,6 +70,29 @@ def decode(
         return _pixels(_open(data, name, max_pixels), name)
 
 
+def from_pillow(image: Image.Image, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Give a Pillow image as ``decode`` gives a file: upright, white where it is transparent, RGB.
+
+    Raises:
+        ImageError: Its file is damaged, or it is too large.
+    """
+    return _pixels(_check_size(image, "the picture", max_pixels), "the picture")
+
+
+def check_pixels(image: NDArray[np.uint8], *, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
+    """Give back an array that is a picture: uint8, (H, W) or (H, W, 3), neither empty nor too large.
+
+    Raises:
+        ImageError: It isn't.
+    """
+    shape, kind = np.shape(image), getattr(image, "dtype", type(image).__name__)
+    if kind != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)) or 0 in shape:
+        raise ImageError(f"an array of {kind} {shape} is no picture; give uint8 (H, W) gray or (H, W, 3) RGB")
+    if shape[0] * shape[1] > max_pixels:
+        raise ImageError(f"a picture of {shape[1]:,} by {shape[0]:,} pixels is too large; shrink it first")
+    return image
+
+
 def to_gray(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Give the luma of ITU-R 601, 0.299 R + 0.587 G + 0.114 B, as Pillow's mode "L" does.
 
@@ -109,6 +132,10 @@ def _open(data: bytes, name: str, max_pixels: int) -> Image.Image:
         raise ImageError(f"{name} has more than {max_pixels / 1e6:.3g} megapixels; save it smaller") from None
     except Exception:  # decoders raise almost anything on hostile bytes
         raise ImageError(f"{name} {_why_not(data)}") from None
+    return _check_size(image, name, max_pixels)
+
+
+def _check_size(image: Image.Image, name: str, max_pixels: int) -> Image.Image:
     if image.width * image.height > max_pixels:
         raise ImageError(
             f"{name} is {image.width:,} by {image.height:,} pixels, more than {max_pixels / 1e6:.3g} megapixels; "

@@ -1,33 +1,22 @@
 """Boxes and emotions drawn on pictures."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_data.emotions import COLOURS
-
-if TYPE_CHECKING:
-    from fer_models.predict import FacePrediction
+from fer_models.results import FacePrediction
 
 
-def annotate(image: NDArray[np.uint8], predictions: Sequence["FacePrediction"]) -> bytes:
-    """Draw each face's box and likeliest emotion on a copy of a picture.
-
-    Args:
-        image: uint8 (H, W, 3), RGB.
-        predictions: Of the faces in it.
+def annotate(image: NDArray[np.uint8], predictions: Sequence[FacePrediction]) -> bytes:
+    """Draw each face's box and likeliest emotion on a copy of a picture, as ``draw`` does.
 
     Returns:
         The bytes of a PNG file, without metadata of the original.
     """
-    canvas = np.ascontiguousarray(image[..., ::-1])
-    unit = max(image.shape[:2]) / 640
-    for prediction in predictions:
-        _draw_face(canvas, prediction, unit)
-    return png(canvas[..., ::-1])
+    return png(draw(image, predictions))
 
 
 def png(image: NDArray[np.uint8]) -> bytes:
@@ -57,12 +46,29 @@ def tile(faces: NDArray[np.uint8], columns: int, gap: int = 2) -> NDArray[np.uin
     return picture
 
 
-def _draw_face(canvas: NDArray[np.uint8], prediction: "FacePrediction", unit: float) -> None:
-    red, green, blue = bytes.fromhex(COLOURS[prediction.emotion][1:])
-    colour = (blue, green, red)
+def draw(image: NDArray[np.uint8], predictions: Sequence[FacePrediction]) -> NDArray[np.uint8]:
+    """Draw each face's box, the number of its track and its likeliest emotion on a copy of a picture.
+
+    Args:
+        image: uint8 (H, W, 3), RGB, or (H, W), gray.
+        predictions: Of the faces in it.
+
+    Returns:
+        uint8 (H, W, 3), RGB.
+    """
+    canvas = np.array(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB) if image.ndim == 2 else image, np.uint8, order="C")
+    unit = max(image.shape[:2]) / 640
+    for prediction in predictions:
+        _draw_face(canvas, prediction, unit)
+    return canvas
+
+
+def _draw_face(canvas: NDArray[np.uint8], prediction: FacePrediction, unit: float) -> None:
+    colour = tuple(bytes.fromhex(COLOURS[prediction.emotion][1:]))
     x1, y1, x2, y2 = (round(x) for x in prediction.face.box)
     cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, max(1, round(2 * unit)))
-    text = f"{prediction.emotion} {prediction.probabilities[prediction.emotion]:.2f}"
+    number = "" if prediction.track is None else f"{prediction.track}: "
+    text = f"{number}{prediction.emotion} {prediction.probabilities[prediction.emotion]:.2f}"
     font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, 0.6 * max(unit, 0.8), max(1, round(unit))
     (width, height), below = cv2.getTextSize(text, font, scale, thickness)
     x = max(0, min(x1, canvas.shape[1] - width))

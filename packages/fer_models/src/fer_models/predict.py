@@ -1,51 +1,32 @@
 """Models in use: from a picture to the emotions of the faces in it. Light: no Lightning, no Albumentations."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from threading import Lock
+from typing import overload
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Image as PillowImage
 
 from fer_data.emotions import EMOTIONS
+from fer_data.errors import ImageError
 from fer_data.faces import Face, FaceDetector, crop
-from fer_data.images import decode
+from fer_data.images import check_pixels, decode, from_pillow
 from fer_models import hub
+from fer_models.results import FacePrediction, FrameResult
+from fer_models.stream import EmotionStream
 
-Picture = str | Path | bytes | NDArray[np.uint8]
+__all__ = ["EmotionPredictor", "FacePrediction", "FrameResult", "Picture", "load"]
 
-
-@dataclass(frozen=True)
-class FacePrediction:
-    """One face and what it expresses.
-
-    Attributes:
-        face: Where it is.
-        probabilities: By emotion, in the order of ``EMOTIONS``; they sum to 1.
-    """
-
-    face: Face
-    probabilities: dict[str, float]
-
-    @property
-    def emotion(self) -> str:
-        """The likeliest emotion."""
-        return max(self.probabilities, key=lambda emotion: self.probabilities[emotion])
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give box (x1, y1, x2, y2 in pixels), detection score, emotion and probabilities as JSON builtins."""
-        return {
-            "box": [round(x, 1) for x in self.face.box],
-            "score": round(self.face.score, 4),
-            "emotion": self.emotion,
-            "probabilities": {name: round(p, 4) for name, p in self.probabilities.items()},
-        }
+Picture = str | Path | bytes | NDArray[np.uint8] | PillowImage
+Pictures = list[Picture] | list[str] | list[Path] | list[bytes] | list[NDArray[np.uint8]] | list[PillowImage]
+Box = Sequence[float] | NDArray[np.floating | np.integer]
 
 
 class EmotionPredictor:
-    """Find the faces of a picture and name their emotions.
+    """Find the faces of a picture and name their emotions. Threads can share one.
 
     Args:
         checkpoint: Of a classifier.
@@ -56,34 +37,62 @@ class EmotionPredictor:
     def __init__(self, checkpoint: hub.Checkpoint, detector: FaceDetector | None = None, device: str = "cpu") -> None:
         self.checkpoint, self.device = checkpoint, device
         self.network = hub.place(checkpoint.network, device)
-        self._detector = detector
+        self._detector, self._lock = detector, Lock()
 
     @property
     def detector(self) -> FaceDetector:
         """The face detector."""
-        if self._detector is None:
-            self._detector = FaceDetector(device=self.device)
-        return self._detector
+        with self._lock:  # the only thing that changes after construction; MTCNN and the networks hold no state
+            if self._detector is None:
+                self._detector = FaceDetector(device=self.device)
+            return self._detector
 
-    def __call__(self, picture: Picture) -> list[FacePrediction]:
-        """Predict all faces of a picture.
+    @overload
+    def __call__(self, picture: Picture, batch_size: int = 64) -> list[FacePrediction]: ...
+    @overload
+    def __call__(self, picture: Pictures, batch_size: int = 64) -> list[list[FacePrediction]]: ...
+
+    def __call__(
+        self, picture: Picture | Pictures, batch_size: int = 64
+    ) -> list[FacePrediction] | list[list[FacePrediction]]:
+        """Predict all faces of a picture, or of each of a list of pictures.
 
         Args:
-            picture: A path, the bytes of a file, or uint8 (H, W) gray or (H, W, 3) RGB.
+            picture: A path, the bytes of a file, a Pillow image, or uint8 (H, W) gray or (H, W, 3) RGB; or a list of
+                these.
+            batch_size: How many faces go through the network at once.
 
         Returns:
-            One prediction a face; an empty list where there is no face.
+            One prediction a face; an empty list where there is no face. A list of such lists for a list.
 
         Raises:
-            ImageError: The picture can't be decoded or is refused.
+            ImageError: A picture can't be decoded or is refused.
         """
-        image = picture if isinstance(picture, np.ndarray) else decode(picture)
-        faces = self.detector.detect([image])[0]
-        probabilities = self.classify([crop(image, face) for face in faces])
-        return [
-            FacePrediction(face, dict(zip(EMOTIONS, map(float, row), strict=True)))
-            for face, row in zip(faces, probabilities, strict=True)
-        ]
+        images = [_pixels(one) for one in (picture if isinstance(picture, list) else [picture])]
+        found = self.detector.detect(images)
+        crops = [crop(image, face) for image, faces in zip(images, found, strict=True) for face in faces]
+        rows = iter(self.classify(crops, batch_size))
+        results = [[_prediction(face, next(rows)) for face in faces] for faces in found]
+        return results if isinstance(picture, list) else results[0]
+
+    def predict_boxes(self, picture: Picture, boxes: Sequence[Box], batch_size: int = 64) -> list[FacePrediction]:
+        """Predict faces that were found by other means.
+
+        Args:
+            picture: As for a call.
+            boxes: Each (left, top, right, bottom) in pixels, tight around the face as MTCNN's are.
+            batch_size: As for a call.
+
+        Returns:
+            One prediction a box, in their order, with the score 1 and no landmarks.
+
+        Raises:
+            ImageError: The picture is refused, or a box has no area or lies outside of the picture.
+        """
+        image = _pixels(picture)
+        faces = [_face(image, box) for box in boxes]
+        rows = self.classify([crop(image, face) for face in faces], batch_size)
+        return [_prediction(face, row) for face, row in zip(faces, rows, strict=True)]
 
     def classify(self, faces: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:
         """Classify faces that are cropped already.
@@ -102,6 +111,61 @@ class EmotionPredictor:
                 logits = self.network(torch.from_numpy(inputs).to(self.device))
             rows.append(logits.softmax(1).cpu().numpy())
         return np.concatenate(rows)
+
+    def stream(
+        self,
+        frames: Iterable[NDArray[np.uint8] | tuple[float, NDArray[np.uint8]]],
+        *,
+        fps: float = 30.0,
+        smooth: float = 0.3,
+        detect_every: int = 5,
+        side: int = 480,
+        batch_size: int = 1,
+    ) -> Iterator[FrameResult]:
+        """Follow the faces of a film or a camera and name their emotions, frame after frame in constant memory.
+
+        For a viewer who sends frames from time to time use an ``EmotionStream``; for a file, ``video.annotate_film``.
+
+        Args:
+            frames: uint8 (H, W, 3) RGB or (H, W) gray, or (time in seconds, frame).
+            fps: Frames a second, where frames come without a time.
+            smooth: Time constant in seconds of the filter over time, see ``stream.Smoother``; 0 for none.
+            detect_every: See ``tracking.FaceTracker``.
+            side: See ``tracking.FaceTracker``.
+            batch_size: How many faces are classified at once; more is faster, but results come later.
+
+        Yields:
+            One result a frame. Each face has its ``track``, the number that it keeps from frame to frame.
+
+        Raises:
+            UserError: An argument is out of its range, or a frame is no picture.
+        """
+        viewer = EmotionStream(self, smooth=smooth, detect_every=detect_every, side=side)
+        pairs = (frame if isinstance(frame, tuple) else (i / fps, frame) for i, frame in enumerate(frames))
+        numbered = ((i, time, check_pixels(frame)) for i, (time, frame) in enumerate(pairs))
+        return (result for _, result in viewer.run(numbered, batch_size))
+
+
+def _pixels(picture: Picture) -> NDArray[np.uint8]:
+    if isinstance(picture, PillowImage):
+        return from_pillow(picture)
+    return check_pixels(picture) if isinstance(picture, np.ndarray) else decode(picture)
+
+
+def _prediction(face: Face, row: NDArray[np.float32]) -> FacePrediction:
+    return FacePrediction(face, dict(zip(EMOTIONS, map(float, row), strict=True)))
+
+
+def _face(image: NDArray[np.uint8], box: Box) -> Face:
+    """Make a face of a box, if it has an area within the picture."""
+    height, width = image.shape[:2]
+    corners = np.asarray(box, float)
+    if corners.shape != (4,) or not np.isfinite(corners).all():
+        raise ImageError(f"the box {box} is not four numbers: give left, top, right, bottom in pixels")
+    x1, y1, x2, y2 = corners.tolist()
+    if not (max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height)):
+        raise ImageError(f"the box {box} covers nothing of a picture of {width} by {height} pixels")
+    return Face((x1, y1, x2, y2), 1.0, ())
 
 
 def load(name: str = "cnn", device: str = "cpu") -> EmotionPredictor:

@@ -1,0 +1,293 @@
+"""Films: read them frame after frame, follow the faces in them, and write annotated copies."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import takewhile
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_data.errors import ImageError, check_range
+from fer_data.files import atomic_file, write_atomically
+from fer_models.drawing import draw, png
+from fer_models.results import FrameResult
+from fer_models.stream import EmotionStream
+from fer_models.timeline import Timeline, TrackSummary
+
+if TYPE_CHECKING:
+    from fer_models.predict import EmotionPredictor
+
+SUFFIXES = frozenset((
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".3gp", ".wmv", ".ogv",
+))  # fmt: skip
+"""What counts as a film by its name."""
+
+MAX_PIXELS = 8192 * 4320
+"""The largest frame, 8K: 106 MB when decoded, and a decoder holds several."""
+
+# Each further format would be one more way in for hostile files; playlists would even open other files.
+_OPEN = {
+    "format_whitelist": "mov,matroska,webm,avi,mpeg,mpegts,asf,ogg",
+    "codec_whitelist": "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,mpeg1video,mpeg2video,mjpeg,h263,prores,"
+    "theora,wmv1,wmv2,wmv3,vc1,msmpeg4,msmpeg4v2",
+}
+
+_CLOCK = 90_000
+"""Ticks a second of a written film's clock: whole ticks a frame for 24, 25, 30, 50, 60 and 29.97 frames a second."""
+
+Image = NDArray[np.uint8]
+
+
+class FilmError(ImageError):
+    """A film can't be read, is damaged, or is refused."""
+
+
+class Film:
+    """A film that is open for reading; made by ``open_film``.
+
+    Attributes:
+        seconds: How long it says it is; None where it doesn't say.
+        fps: Frames a second, on average; None where it doesn't say.
+        damage: After reading: a sentence if frames were damaged or missing, else None.
+    """
+
+    def __init__(self, container: "av.container.InputContainer", name: str) -> None:
+        self._container, self._name = container, name
+        self._stream = container.streams.video[0]
+        duration, base = self._stream.duration, self._stream.time_base
+        whole = container.duration / av.time_base if container.duration else None
+        self.seconds = float(duration * base) if duration and base else whole
+        self.fps = float(self._stream.average_rate) if self._stream.average_rate else None
+        self.damage: str | None = None
+
+    def frames(self, every: int = 1) -> Iterator[tuple[int, float, Image]]:
+        """Decode frame after frame, upright as the film's rotation says.
+
+        Args:
+            every: Give each so manieth frame, the first one always.
+
+        Yields:
+            Number from 0, time in seconds, and uint8 (H, W, 3) RGB.
+        """
+        number, last, bad = -1, 0.0, 0
+        for frame in self._decoded():
+            if frame is None:
+                bad += 1
+                continue
+            number += 1
+            last = max(last, frame.time if frame.time is not None else number / (self.fps or 30.0))
+            if number % every == 0:
+                yield number, last, self._upright(frame)
+        if number < 0:
+            raise FilmError(f"{self._name} has no frame that can be decoded; copy it again from the original")
+        self.damage = self._judge(number + 1, last, bad)
+
+    def _decoded(self) -> Iterator["av.VideoFrame | None"]:
+        """Decode; None for a damaged piece."""
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError:
+                packet = None
+            if packet is None:
+                return
+            try:
+                yield from packet.decode()
+            except av.FFmpegError:
+                yield None
+
+    def _upright(self, frame: "av.VideoFrame") -> Image:
+        if frame.width * frame.height > MAX_PIXELS:
+            raise FilmError(_too_large(self._name, frame.width, frame.height))
+        pixels = frame.to_ndarray(format="rgb24")
+        return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+
+    def _judge(self, count: int, last: float, bad: int) -> str | None:
+        expected = self._stream.frames
+        short = self.seconds is not None and last + max(1.0, 0.02 * self.seconds) < self.seconds
+        if short or (expected and count < expected - 2) or bad:
+            said = "" if self.seconds is None else f" of {self.seconds:.1f} s"
+            return f"{self._name} is cut short or damaged: {count:,} frames up to {last:.1f} s{said} were read"
+        return None
+
+
+@contextmanager
+def open_film(path: str | Path) -> Iterator[Film]:
+    """Open a film of a stranger.
+
+    Raises:
+        FilmError: It can't be read, isn't a film, has no pictures, or they are too large.
+    """
+    name = f"'{path}'"
+    with _open(Path(path), name) as file:
+        try:
+            container = av.open(file, "r", options=_OPEN)
+        except Exception:
+            raise FilmError(f"{name} is not a film that can be read; give an MP4, MOV, WebM, MKV or AVI file") from None
+        with container:
+            if not container.streams.video:
+                raise FilmError(f"{name} has no pictures in it, only sound or text; give a film")
+            codec = container.streams.video[0].codec_context
+            if codec is None:
+                raise FilmError(f"{name} is coded in a way that is not supported; save it as MP4 with H.264")
+            if codec.width * codec.height > MAX_PIXELS:
+                raise FilmError(_too_large(name, codec.width, codec.height))
+            codec.options = {"max_pixels": str(MAX_PIXELS)}  # some codecs can change the size later
+            container.streams.video[0].thread_type = "AUTO"
+            yield Film(container, name)
+
+
+def _open(path: Path, name: str) -> BinaryIO:
+    """Open a regular file, so that FFmpeg takes no name for an address."""
+    try:
+        if not path.is_file():
+            what = "is a folder or a device" if path.exists() else "does not exist"
+            raise FilmError(f"{name} {what}; give a film's path")
+        if not path.stat().st_size:
+            raise FilmError(f"{name} is empty (0 bytes); copy or upload it again")
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        if isinstance(error, FilmError):
+            raise
+        raise FilmError(f"{name} can't be read ({error}); check the path") from None
+
+
+def _too_large(name: str, width: int, height: int) -> str:
+    return f"{name} has frames of {width:,} by {height:,} pixels, more than {MAX_PIXELS / 1e6:.3g} megapixels"
+
+
+class FilmWriter:
+    """Write an MP4 that browsers play: H.264, yuv420p, no sound. Use ``open_writer``."""
+
+    def __init__(self, container: "av.container.OutputContainer", max_side: int) -> None:
+        self._container, self._max_side = container, max_side
+        self._stream: av.VideoStream | None = None
+        self._last = -1
+
+    def write(self, image: Image, time: float) -> None:
+        """Append a frame, uint8 (H, W, 3) RGB, at its time in seconds."""
+        if self._stream is None:
+            self._stream = self._start(image)
+        size = self._stream.width, self._stream.height
+        if image.shape[1::-1] != size:
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        frame = av.VideoFrame.from_ndarray(image, format="rgb24")
+        self._last = frame.pts = max(self._last + 1, round(time * _CLOCK))
+        frame.time_base = Fraction(1, _CLOCK)
+        self._container.mux(self._stream.encode(frame))
+
+    def _start(self, image: Image) -> "av.VideoStream":
+        """Take the first frame's size, made even, as yuv420p has one colour for 2 x 2 pixels."""
+        stream = self._container.add_stream("libx264", options={"preset": "veryfast", "crf": "23"})
+        shrink = min(1.0, self._max_side / max(image.shape[:2]))
+        stream.height, stream.width = (max(2, round(side * shrink / 2) * 2) for side in image.shape[:2])
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, _CLOCK)
+        return stream
+
+    def finish(self) -> None:
+        """Write what the encoder still holds."""
+        if self._stream is not None:
+            self._container.mux(self._stream.encode(None))
+
+
+@contextmanager
+def open_writer(path: Path, max_side: int = 1920) -> Iterator[FilmWriter]:
+    """Write a film that is there whole or not at all.
+
+    Args:
+        path: The MP4 file.
+        max_side: Larger frames are shrunk to this, in pixels.
+
+    Raises:
+        UserError: It can't be written.
+    """
+    with (
+        atomic_file(path) as file,
+        av.open(file.name, "w", format="mp4", options={"movflags": "faststart"}) as container,
+    ):
+        writer = FilmWriter(container, max_side)
+        yield writer
+        writer.finish()
+
+
+@dataclass(frozen=True)
+class FilmSummary:
+    """What was found in a film.
+
+    Attributes:
+        frames: How many were looked at.
+        seconds: The time of the last one.
+        tracks: The faces, the longest first.
+        damage: A sentence if the film was damaged or cut short; what could be read was used.
+    """
+
+    frames: int
+    seconds: float
+    tracks: list[TrackSummary]
+    damage: str | None
+
+
+def annotate_film(
+    path: str | Path,
+    out: Path | None,
+    predictor: "EmotionPredictor",
+    *,
+    timeline: Path | None = None,
+    on_frame: Callable[[FrameResult], None] | None = None,
+    progress: Callable[[float], None] | None = None,
+    every: int = 1,
+    max_seconds: float | None = None,
+    max_side: int = 1920,
+    smooth: float = 0.3,
+    detect_every: int = 5,
+    side: int = 480,
+    batch_size: int = 16,
+) -> FilmSummary:
+    """Follow the faces of a film, in constant memory whatever its length.
+
+    Args:
+        path: The film.
+        out: Where the annotated copy goes, an MP4 for browsers, without sound; None for none.
+        predictor: Names the emotions.
+        timeline: Where a picture of the probabilities over time goes, a PNG; None for none.
+        on_frame: Called with each frame's result, in order, e.g. to write a table.
+        progress: Called now and then with the share that is done, 0..1.
+        every: Use each so manieth frame.
+        max_seconds: Stop at this time of the film.
+        max_side: The annotated copy's longer side in pixels, at most.
+        smooth: See ``stream.Smoother``.
+        detect_every: See ``tracking.FaceTracker``; counts the used frames.
+        side: See ``tracking.FaceTracker``.
+        batch_size: How many faces are classified at once.
+
+    Raises:
+        FilmError: The film can't be read at all.
+        UserError: An argument is out of its range, or a file can't be written.
+    """
+    check_range("every", every, 1)
+    viewer = EmotionStream(predictor, smooth=smooth, detect_every=detect_every, side=side)
+    lines = Timeline()
+    limit = inf if max_seconds is None else max_seconds
+    with open_film(path) as film, nullcontext() if out is None else open_writer(out, max_side) as writer:
+        expected = min(limit, film.seconds or inf)
+        frames = takewhile(lambda frame: frame[1] < limit, film.frames(every))
+        for image, result in viewer.run(frames, batch_size):
+            lines.add(result)
+            if writer is not None:
+                writer.write(draw(image, result.faces), result.time)
+            if on_frame is not None:
+                on_frame(result)
+            if progress is not None:
+                progress(min(1.0, result.time / expected))
+    if timeline is not None:
+        write_atomically(timeline, png(lines.draw()))
+    return FilmSummary(lines.frames, lines.end, lines.tracks(), film.damage)
