@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from fer_data.errors import ImageError, UserError, sentences
+from fer_models.generate_cli import add_options
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run ``fer-models predict`` or ``list``."""
+    """Run ``fer-models predict``, ``generate`` or ``list``."""
     options = build_parser().parse_args(argv)
     with sentences():
         sys.exit(options.run(options))
@@ -30,6 +31,8 @@ def build_parser() -> ArgumentParser:
     predict.add_argument("--save", type=Path, metavar="DIR", help="write copies with boxes and emotions drawn here")
     predict.add_argument("--device", default="cpu", help="e.g. cpu or cuda (default: cpu)")
     predict.set_defaults(run=_predict)
+
+    add_options(commands.add_parser("generate", help="make faces with a chosen emotion, or from a given face"))
 
     listing = commands.add_parser("list", help="list the checkpoints that are there")
     listing.set_defaults(run=_list)

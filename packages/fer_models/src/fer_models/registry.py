@@ -5,6 +5,7 @@ from fer_models.tasks.acgan import ACGANTask
 from fer_models.tasks.base import BaseTask
 from fer_models.tasks.classification import ClassificationTask
 from fer_models.tasks.gan import GANTask
+from fer_models.tasks.inversion import InversionTask
 from fer_models.tasks.vae import VAETask
 
 TASKS: dict[str, type[BaseTask]] = {
@@ -12,6 +13,7 @@ TASKS: dict[str, type[BaseTask]] = {
     "vae": VAETask,
     "gan": GANTask,
     "acgan": ACGANTask,
+    "inversion": InversionTask,
 }
 """A network's ``task`` -> the LightningModule that trains it."""
 

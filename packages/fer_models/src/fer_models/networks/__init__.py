@@ -4,7 +4,7 @@ from fer_models.networks.acgan import ACGAN
 from fer_models.networks.base import Classifier, Generator, Network
 from fer_models.networks.cgan import CGAN
 from fer_models.networks.cnn import CNN
-from fer_models.networks.dcgan import DCGAN
+from fer_models.networks.dcgan import DCGAN, DCGANInverter
 from fer_models.networks.efficientnet import EfficientNet
 from fer_models.networks.resnet import ResNet
 from fer_models.networks.vae import VAE
@@ -19,6 +19,7 @@ CLASSIFIERS: dict[str, type[Classifier]] = {
 GENERATORS: dict[str, type[Generator]] = {
     "vae": VAE,
     "dcgan": DCGAN,
+    "dcgan_inverter": DCGANInverter,
     "cgan": CGAN,
     "acgan": ACGAN,
 }

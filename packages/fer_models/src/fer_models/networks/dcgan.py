@@ -6,7 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as spectrally_normalised
 
-from fer_models.networks.base import Adversarial, Generator
+from fer_models.networks.base import Adversarial, Generator, Inverter
 
 
 def initialise(module: nn.Module) -> None:
@@ -88,6 +88,35 @@ class DCGANDiscriminator(nn.Module):
         return logits
 
 
+class DCGANInverter(DCGAN, Inverter):
+    """A DCGAN with an encoder that finds the latents of a face, as Donahue et al. 2017 (https://arxiv.org/abs/1605.09782).
+
+    It departs from them: the encoder learns afterwards, while the generator stays as it is.
+
+    Args:
+        latent_dim: Length of the latent vector; as the generator's.
+        width: Channels before the generator's last layer; as the generator's.
+    """
+
+    task = "inversion"
+    training_defaults: ClassVar = Generator.training_defaults
+
+    def __init__(self, latent_dim: int = 128, width: int = 64) -> None:
+        super().__init__(latent_dim, width)
+        self.encoder = nn.Sequential(
+            *_shrink(1, width),
+            *_shrink(width, 2 * width),
+            *_shrink(2 * width, 4 * width),
+            nn.Conv2d(4 * width, latent_dim, 6),
+            nn.Flatten(),
+        )
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Map faces (B, 1, 48, 48), in [-1, 1], to latents (B, latent_dim)."""
+        z: Tensor = self.encoder(image)
+        return z
+
+
 def normalised(layer: nn.Module) -> nn.Module:
     """Normalise a layer spectrally."""
     return spectrally_normalised(layer)
@@ -95,3 +124,7 @@ def normalised(layer: nn.Module) -> nn.Module:
 
 def _grow(inputs: int, outputs: int) -> list[nn.Module]:
     return [nn.ConvTranspose2d(inputs, outputs, 4, 2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+
+
+def _shrink(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 4, 2, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2)]

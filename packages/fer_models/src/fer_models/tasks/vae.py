@@ -31,7 +31,7 @@ class VAETask(GenerationTask):
         model: str,
         network_config: dict[str, Any],
         lr: float = 1e-3,
-        kl_weight: float = 1.0,
+        kl_weight: float = 5.0,
         kl_warmup_epochs: float = 5.0,
         fd_every: int = 1,
     ) -> None:
