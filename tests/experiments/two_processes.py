@@ -23,9 +23,9 @@ def fit(trainer: Any, task: Any, *rest: Any) -> None:
     """Fit, then print."""
     original(trainer, task, *rest)
     digest = hashlib.sha256()
-    for weight in task.network.parameters():
+    for weight in task.parameters():  # a GAN's discriminator too
         digest.update(weight.detach().contiguous().numpy().tobytes())
-    loss = float(trainer.callback_metrics["train/loss"])
+    loss = next(float(value) for key, value in trainer.callback_metrics.items() if key.startswith("train/loss"))
     print(f"RANK {trainer.global_rank} {digest.hexdigest()} {loss:.7f}", flush=True)
 
 

@@ -251,6 +251,21 @@ def test_a_run_leaves_samples_curves_and_the_best_generator(dcgan_run: Path):
     assert found.sample([0, 1], seed=0).shape == (2, 48, 48)
 
 
+@pytest.mark.parametrize("model", ["cgan", "vae"])
+def test_a_resumed_run_ends_where_an_undisturbed_one_does(model: str, tmp_path: Path):
+    """Both optimizers, the averaged weights and the random numbers go on as they were."""
+    options = ["--model", model, *SMALL, "--limit_train_batches", "3", "--run_dir", str(tmp_path)]
+    train.main([*options, "--max_epochs", "3", "--name", "whole"])
+    train.main([*options, "--max_epochs", "2", "--name", "parts"])
+    train.main([*options, "--max_epochs", "3", "--name", "parts", "--resume", "auto"])
+    whole, parts = (
+        torch.load(tmp_path / model / name / "checkpoints" / "last.ckpt", weights_only=True)
+        for name in ("whole", "parts")
+    )
+    for part in ("state_dict", "current_model_state"):
+        assert all(torch.equal(whole[part][key], parts[part][key]) for key in whole[part])
+
+
 def test_an_encoder_learns_for_a_generator_that_stays_as_it_is(dcgan_run: Path, tmp_path: Path):
     options = ["--generator", str(dcgan_run), "--max_epochs", "2", "--run_dir", str(tmp_path), "--name", "a"]
     train.main(["--model", "dcgan_inverter", *SMALL, *options])

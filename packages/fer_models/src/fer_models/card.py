@@ -4,8 +4,8 @@ from typing import Any
 
 FRONT = """---
 license: apache-2.0
-pipeline_tag: image-classification
-tags: [facial-expression-recognition, fer2013]
+pipeline_tag: {pipeline}
+tags: [{subject}, fer2013]
 library_name: fer-lightning
 ---
 """
@@ -38,7 +38,8 @@ def model_card(name: str, config: dict[str, Any]) -> str:
         for emotion, r in metrics["test"]["per_class"].items()
     )
     side = config["preprocess"]["size"]
-    return f"""{FRONT}
+    front = FRONT.format(pipeline="image-classification", subject="facial-expression-recognition")
+    return f"""{front}
 # {name}
 
 Classifier of seven facial expressions in gray {side}x{side} faces: the network `{config["model"]}` with
@@ -64,14 +65,75 @@ One training run, seed {training.get("seed", "unknown")}. Intervals: 95%, bootst
 |---|---|---|---|---|
 {classes}
 
-## Training
+{_training(config)}
+
+{LIMITS}"""
+
+
+def generator_card(name: str, config: dict[str, Any]) -> str:
+    """Write the card of a generator from its ``config.json``."""
+    front = FRONT.format(pipeline="unconditional-image-generation", subject="face-generation")
+    metrics = config["metrics"]["test"]
+    rows = "\n".join(_set_row(label, part) for label, part in metrics["sets"].items())
+    obedience = metrics["obedience"]
+    read = (
+        f"Asked for an emotion, the classifier `{metrics['classifier']}`, which had no part in the training, reads it "
+        f"in {obedience['accuracy']:.1%} of {obedience['n']} faces (macro-F1 {obedience['f1_macro']:.3f}); in real "
+        f"faces it reads the label in {metrics['obedience_real']['accuracy']:.1%}."
+        if obedience
+        else "The emotion can't be chosen."
+    )
+    return f"""{front}
+# {name}
+
+Generator of gray 48x48 faces: the network `{config["model"]}` with {config["parameters"] / 1e6:.2f} M parameters,
+trained from scratch on FER2013's Training split. Nobody in its faces is real.
+
+```python
+from fer_models.generate import load_generator
+faces = load_generator("{name}").sample([3] * 16, seed=0)  # 3 is happy; uint8 (16, 48, 48)
+```
+
+## Figures
+
+One training run, seed {config["training"].get("seed", "unknown")}. FD-FER is the Fréchet distance to PrivateTest in
+the features of `fd_encoder`; it is no FID, and can be compared within this project alone. The other rows put real faces
+in the place of generated ones.
+
+| faces | n | FD-FER | KD-FER | precision | recall | density | coverage |
+|---|---|---|---|---|---|---|---|
+{rows}
+
+{read}
+
+`python experiments/evaluate.py --checkpoint {name} --data DATA` gives these figures and a report.
+
+{_training(config)}
+
+## Limits
+
+- Faces are 48 pixels wide and gray, as FER2013's are, and look like a network's. They are no evidence of anything.
+- What FER2013's labels call an emotion is what was learned, with their mistakes.
+- Age, skin colour and culture are as unbalanced as in the data.
+
+Not for: making somebody seem to feel or say something, nor for passing generated faces off as real.
+"""
+
+
+def _set_row(label: str, part: dict[str, Any]) -> str:
+    cells = [f"{part['fd_fer']:.3f}", f"{part['kd_fer']:.4f}"]
+    cells += [f"{part[key]:.3f}" for key in ("precision", "recall", "density", "coverage")]
+    return f"| {' | '.join([label, str(part['n']), *cells])} |"
+
+
+def _training(config: dict[str, Any]) -> str:
+    training = config["training"]
+    return f"""## Training
 
 `{training.get("command", "unknown")}`
 
 Code {training.get("git_commit", "unknown")}; data fingerprint {config["data_fingerprint"][:16]}; machine:
-{training.get("machine", "unknown")}; time: {_minutes(training.get("seconds"))}.
-
-{LIMITS}"""
+{training.get("machine", "unknown")}; time: {_minutes(training.get("seconds"))}."""
 
 
 def _row(label: str, part: dict[str, Any]) -> str:
