@@ -53,9 +53,9 @@ def classifier_of(checkpoint: Checkpoint) -> Classifier:
 def looks(batch: Tensor, tta: Tta) -> Sequence[Tensor]:
     """Give the pictures of faces whose answers are averaged.
 
-    A crop is 44 pixels wide where the face has 48, as in most published ten-crop figures on FER2013 (e.g.
-    https://github.com/WuJie1010/Facial-Expression-Recognition.Pytorch). It departs from them by edges that are repeated
-    outwards, up to the size that the network was trained on.
+    A crop is 44 pixels wide where the face has 48, as in WuJie's published ten-crop figures
+    (https://github.com/WuJie1010/Facial-Expression-Recognition.Pytorch). It departs from them by edges that are
+    repeated outwards, up to the size that the network was trained on.
 
     Args:
         batch: (B, C, S, S).
