@@ -1,6 +1,7 @@
 """Judge a classifier: ``python experiments/evaluate.py --checkpoint cnn --data auto --split test``.
 
-Writes metrics.json, predictions.csv, figures and one report.html that holds them all.
+Several ``--checkpoint`` are judged together, as an ensemble: their probabilities are averaged. Writes metrics.json,
+predictions.csv, figures and one report.html that holds them all.
 """
 
 import json
@@ -24,14 +25,18 @@ def build_parser() -> ArgumentParser:
     """Make the parser."""
     parser = ArgumentParser(prog="evaluate.py", description=__doc__, allow_abbrev=False)
     parser.add_argument(
-        "--checkpoint", required=True, help="name in checkpoints/, a checkpoint folder, or a run's .ckpt"
-    )
+        "--checkpoint", required=True, action="append", dest="checkpoints", metavar="CHECKPOINT",
+        help="name in checkpoints/, a checkpoint folder, or a run's .ckpt; give several for an ensemble",
+    )  # fmt: skip
     parser.add_argument("--data", default="auto", help="as for train.py (default: %(default)s)")
     parser.add_argument(
         "--split", choices=["val", "test"], default="test",
         help="val is PublicTest, which selects; test is PrivateTest, which is reported (default: %(default)s)",
     )  # fmt: skip
-    parser.add_argument("--tta", action="store_true", help="average each face with its mirror image")
+    parser.add_argument(
+        "--tta", choices=["none", "flip", "ten-crop"], default="none",
+        help="average each face with its mirror image, or over ten crops (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="e.g. cpu or cuda (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the metrics as one JSON object, and nothing else")
     parser.add_argument("--out", type=Path, help="folder for the report (default: reports/CHECKPOINT-SPLIT)")
@@ -45,11 +50,13 @@ def evaluate_checkpoint(options: Namespace) -> None:
     from fer_models.evaluation import evaluate
     from fer_models.report import write_report
 
-    checkpoint = hub.load_any(options.checkpoint)
+    checkpoints = [hub.load_any(name) for name in options.checkpoints]
     table = load(options.data)
-    metrics, probabilities, chosen = evaluate(checkpoint, table, options.split, options.tta, options.device)
-    metrics = {"checkpoint": checkpoint.name, **metrics}
-    out = options.out or Path("reports") / f"{checkpoint.name}-{options.split}{'-tta' if options.tta else ''}"
+    metrics, probabilities, chosen = evaluate(checkpoints, table, options.split, options.tta, options.device)
+    members = [checkpoint.name for checkpoint in checkpoints]
+    metrics = {"checkpoint": "+".join(members), "members": members, **metrics}
+    looks = "" if options.tta == "none" else f"-{options.tta}"
+    out = options.out or Path("reports") / f"{metrics['checkpoint']}-{options.split}{looks}"
     page = write_report(out, metrics, probabilities, table.images[chosen], table.labels[chosen], chosen)
     if options.json:
         print(json.dumps(metrics))
@@ -62,7 +69,8 @@ def evaluate_checkpoint(options: Namespace) -> None:
 
 def summary(metrics: dict[str, object]) -> str:
     """Give the main figures as lines."""
-    lines = [f"{metrics['checkpoint']} on {metrics['usage']}{', with mirror images' if metrics['tta'] else ''}:"]
+    looks = "" if metrics["tta"] == "none" else f", {metrics['tta']}"
+    lines = [f"{metrics['checkpoint']} on {metrics['usage']}{looks}:"]
     sets = {"all": metrics, "test_dedup": metrics["test_dedup"]}
     for name, part in sets.items():
         if isinstance(part, dict):

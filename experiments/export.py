@@ -7,15 +7,9 @@ import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from fer_data.errors import UserError, sentences
-
-JUDGED: tuple[tuple[str, Literal["val", "test"], bool], ...] = (
-    ("val", "val", False),
-    ("test", "test", False),
-    ("test_tta", "test", True),
-)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -34,7 +28,7 @@ def export(options: Namespace) -> None:
     from fer_data.fer2013 import fingerprint, load
     from fer_models import hub
     from fer_models.card import model_card
-    from fer_models.evaluation import evaluate
+    from fer_models.evaluation import judge_published
     from fer_models.provenance import commit
 
     source = options.run if options.run.suffix == ".ckpt" else options.run / "checkpoints" / "best.ckpt"
@@ -54,8 +48,7 @@ def export(options: Namespace) -> None:
     }
     with hub.new_folder(options.target) as folder:
         hub.save_checkpoint(folder, trained.network, config, card="")
-        published = hub.load(str(folder))
-        config["metrics"] = {key: evaluate(published, table, split, tta)[0] for key, split, tta in JUDGED}
+        config["metrics"] = judge_published(hub.load(str(folder)), table)
         hub.save_checkpoint(folder, trained.network, config, model_card(options.target.name, config))
     accuracy = config["metrics"]["test"]["accuracy"]
     print(f"{options.target}: PrivateTest accuracy {accuracy:.4f}")

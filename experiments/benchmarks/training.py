@@ -1,116 +1,182 @@
-"""Speed of loading and of training: ``python experiments/benchmarks/training.py --data auto``.
+"""Speed of loading and of training: ``python experiments/benchmarks/training.py --model all --data auto``.
 
-Images a second of the loader alone, of a bare PyTorch loop, and of the same network, loss, optimizer and loader through
+Faces a second of the loader alone, of a bare PyTorch loop, and of the same network, loss, optimizer and loader through
 Lightning with its logging. Loop and Lightning take turns, so that other work on the machine hits both alike.
 """
 
+import logging
 import statistics
 import time
-from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+import warnings
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from lightning import Callback, LightningModule, Trainer, seed_everything
-from torch import nn
 
 from fer_data.datamodule import FER2013DataModule
-from fer_data.errors import sentences
+from fer_data.errors import UserError, check_range, sentences
+from fer_data.files import write_atomically
 from fer_models.losses import soft_cross_entropy, soft_targets
+from fer_models.networks import NETWORKS
+from fer_models.networks.base import Classifier
 from fer_models.provenance import machine
 from fer_models.tasks.classification import ClassificationTask, warmup_cosine
 
 WARM_UP = 5
+"""Batches before those that are timed."""
+
+CLASSIFIERS = tuple(name for name, network in NETWORKS.items() if issubclass(network, Classifier))
+PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Measure as the command line says and print the figures with their ratios."""
+    """Measure as the command line says, print the table, and write it where ``--out`` says."""
     parser = ArgumentParser(prog="training.py", description=__doc__, allow_abbrev=False)
-    parser.add_argument("--model", default="cnn")
+    parser.add_argument("--model", choices=[*CLASSIFIERS, "all"], default="cnn", help="default: cnn")
     parser.add_argument("--data", default="auto", help="as for train.py (default: auto)")
-    parser.add_argument("--precision", choices=["32-true", "bf16-mixed"], default="32-true")
-    parser.add_argument("--num_workers", type=int, default=0)
+    parser.add_argument("--accelerator", choices=["cpu", "gpu"], default="cpu", help="default: cpu")
+    parser.add_argument("--precision", choices=PRECISIONS, default="32-true", help="default: 32-true")
+    parser.add_argument("--batch_size", type=int, default=128, help="default: 128")
+    parser.add_argument("--num_workers", type=int, default=0, help="default: 0")
     parser.add_argument("--steps", type=int, default=60, help="batches of one measurement (default: 60)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default: 5)")
-    options = parser.parse_args(argv)
+    parser.add_argument("--out", type=Path, help="a CSV file for the table")
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Lightning 2.6 asks torch's pytree in an old way; it works.
+    warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated", FutureWarning)
     with sentences():
-        measure(options.model, options.data, options.precision, options.num_workers, options.steps, options.rounds)
+        benchmark(parser.parse_args(argv))
 
 
-def measure(model: str, data: str, precision: str, num_workers: int, steps: int, rounds: int) -> None:
-    """Print images a second, medians over the rounds."""
+def benchmark(options: Namespace) -> None:
+    """Measure each model.
+
+    Raises:
+        UserError: The options fit neither this machine nor each other.
+    """
+    check_range("--steps", options.steps, 1)
+    check_range("--rounds", options.rounds, 1)
+    if options.accelerator == "gpu" and not torch.cuda.is_available():
+        raise UserError("--accelerator gpu: torch finds no CUDA device here; use cpu")
+    if options.accelerator == "cpu" and options.precision == "16-mixed":
+        raise UserError(
+            "--precision 16-mixed needs --accelerator gpu: on a processor Lightning takes bf16-mixed instead"
+        )
+    models = CLASSIFIERS if options.model == "all" else [options.model]
+    table = pd.DataFrame([{"model": model, **measure(model, options)} for model in models])
+    print(
+        f"{machine()}; {options.accelerator}, batch {options.batch_size}, {options.precision}, "
+        f"{options.num_workers} workers; faces/s, median of {options.rounds} rounds of {options.steps} batches"
+    )
+    print(table.to_string(index=False, float_format="{:,.3f}".format))
+    if options.out:
+        facts = {key: getattr(options, key) for key in ("accelerator", "precision", "batch_size", "num_workers")}
+        written = table.assign(**facts, steps=options.steps, rounds=options.rounds, machine=machine())
+        write_atomically(options.out, written.to_csv(index=False).encode())
+
+
+def measure(model: str, options: Namespace) -> dict[str, float]:
+    """Give faces a second, medians over the rounds, and Lightning's share of the bare loop's speed."""
     seed_everything(0, verbose=False)
-    module = FER2013DataModule(data, num_workers=num_workers)
     task = ClassificationTask(model, {})
-    loader, loop, lightning = [], [], []
-    for _ in range(rounds):
-        loader.append(rate(loading(module, steps), module.batch_size))
-        loop.append(rate(bare_loop(module, task.network, precision, steps), module.batch_size))
-        lightning.append(rate(through_lightning(module, task, precision, steps), module.batch_size))
-    speeds = {"loader alone": loader, "bare loop": loop, "Lightning": lightning}
-    medians = {name: statistics.median(values) for name, values in speeds.items()}
-    ratios = [a / b for a, b in zip(lightning, loop, strict=True)]
-    print(f"{machine()}; {model}, batch {module.batch_size}, {precision}, {rounds} rounds of {steps} batches")
-    for name, values in speeds.items():
-        print(f"{name:14} {medians[name]:8,.0f} images/s   ({min(values):,.0f} to {max(values):,.0f})")
-    print(f"Lightning / bare loop     {statistics.median(ratios):.3f}   ({min(ratios):.3f} to {max(ratios):.3f})")
-    print(f"loader / Lightning        {medians['loader alone'] / medians['Lightning']:.1f}")
-
-
-def rate(times: Sequence[float], batch_size: int) -> float:
-    """Turn the times at which batches ended, the first ones left out, into images a second."""
-    kept = times[WARM_UP:]
-    return batch_size * (len(kept) - 1) / (kept[-1] - kept[0])
-
-
-def batches(module: FER2013DataModule, steps: int) -> Iterator[dict[str, torch.Tensor]]:
-    """Give the batches of one training epoch, ``steps`` of them."""
-    return islice(iter(module.train_dataloader()), steps)
-
-
-def loading(module: FER2013DataModule, steps: int) -> list[float]:
-    """Load, and do nothing else."""
-    return [time.perf_counter() for _ in batches(module, steps)]
-
-
-def bare_loop(module: FER2013DataModule, network: nn.Module, precision: str, steps: int) -> list[float]:
-    """Train without Lightning."""
-    optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(steps, steps / 2))
-    network.train()
-    times = []
-    for batch in batches(module, steps):
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16-mixed"):
-            loss = soft_cross_entropy(network(batch["image"]), soft_targets(batch["label"], 7, 0.1))
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        times.append(time.perf_counter())
-    return times
+    data = FER2013DataModule(
+        options.data, options.batch_size, num_workers=options.num_workers, preprocess=task.preprocess
+    )
+    if len(data.train_dataloader()) < WARM_UP + options.steps:
+        raise UserError(
+            f"--steps {options.steps}: {options.data} has {len(data.train_dataloader())} batches of "
+            f"{options.batch_size}, but {WARM_UP} more than these steps are needed"
+        )
+    ways: dict[str, Callable[..., None]] = {"loader": loading, "bare_loop": bare_loop, "lightning": through_lightning}
+    speeds: dict[str, list[float]] = {way: [] for way in ways}
+    for _ in range(options.rounds):
+        for way, run in ways.items():
+            clock = Clock(options.steps, options.accelerator)
+            run(data, task, options, clock)
+            speeds[way].append(options.batch_size * options.steps / clock.seconds)
+    ratios = [a / b for a, b in zip(speeds["lightning"], speeds["bare_loop"], strict=True)]
+    medians = {way: statistics.median(values) for way, values in speeds.items()}
+    ratio = {"lightning_share": statistics.median(ratios), "lowest_share": min(ratios), "highest_share": max(ratios)}
+    return medians | ratio
 
 
 class Clock(Callback):
-    """Note when each batch ends."""
+    """Time batches after the first few, and wait for the GPU's work to be done at both ends of that time only.
 
-    def __init__(self) -> None:
+    Args:
+        steps: Batches that are timed.
+        accelerator: ``cpu`` or ``gpu``.
+    """
+
+    def __init__(self, steps: int, accelerator: str) -> None:
+        self.marks, self.gpu = (WARM_UP, WARM_UP + steps), accelerator == "gpu"
+        self.ended = 0
         self.times: list[float] = []
 
+    def batch_ended(self) -> None:
+        """Count a batch."""
+        self.ended += 1
+        if self.ended in self.marks:
+            if self.gpu:
+                torch.cuda.synchronize()
+            self.times.append(time.perf_counter())
+
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
-        """Note it."""
-        self.times.append(time.perf_counter())
+        """Count a batch of Lightning's."""
+        self.batch_ended()
+
+    @property
+    def seconds(self) -> float:
+        """How long the timed batches took together."""
+        start, end = self.times
+        return end - start
 
 
-def through_lightning(module: FER2013DataModule, task: ClassificationTask, precision: Any, steps: int) -> list[float]:
+def batches(data: FER2013DataModule, options: Namespace) -> Iterator[dict[str, torch.Tensor]]:
+    """Give the first batches of a training epoch, as many as are warmed up with and timed."""
+    return islice(iter(data.train_dataloader()), WARM_UP + options.steps)
+
+
+def loading(data: FER2013DataModule, task: ClassificationTask, options: Namespace, clock: Clock) -> None:
+    """Load, and do nothing else."""
+    for _ in batches(data, options):
+        clock.batch_ended()
+
+
+def bare_loop(data: FER2013DataModule, task: ClassificationTask, options: Namespace, clock: Clock) -> None:
+    """Train without Lightning."""
+    device = "cuda" if options.accelerator == "gpu" else "cpu"
+    network = task.network.to(device).train()
+    optimizer = torch.optim.SGD(network.parameters(), 0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    steps = WARM_UP + options.steps
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(steps, steps / 2))
+    scaler = torch.amp.GradScaler(device, enabled=options.precision == "16-mixed")
+    for batch in batches(data, options):
+        images, labels = (batch[key].to(device, non_blocking=True) for key in ("image", "label"))
+        with torch.autocast(device, PRECISIONS[options.precision], enabled=options.precision != "32-true"):
+            loss = soft_cross_entropy(network(images), soft_targets(labels, 7, 0.1))
+        optimizer.zero_grad()
+        scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        scaler.step(optimizer)
+        scaler.update()
+        schedule.step()
+        clock.batch_ended()
+
+
+def through_lightning(data: FER2013DataModule, task: ClassificationTask, options: Namespace, clock: Clock) -> None:
     """Train through Lightning, with the task's own logging."""
-    clock = Clock()
     trainer = Trainer(
         max_epochs=1,
-        limit_train_batches=steps,
+        limit_train_batches=WARM_UP + options.steps,
         limit_val_batches=0,
-        accelerator="cpu",
-        precision=precision,
+        accelerator=options.accelerator,
+        devices=1,
+        precision=options.precision,
         callbacks=[clock],
         logger=False,
         enable_checkpointing=False,
@@ -118,8 +184,7 @@ def through_lightning(module: FER2013DataModule, task: ClassificationTask, preci
         enable_model_summary=False,
         use_distributed_sampler=False,
     )
-    trainer.fit(task, module)
-    return clock.times
+    trainer.fit(task, data)
 
 
 if __name__ == "__main__":

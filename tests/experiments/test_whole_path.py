@@ -116,7 +116,7 @@ def test_evaluate_prints_one_json_object_that_agrees_with_the_export(
 
 
 def test_report_agrees_with_itself(checkpoint: Path, tmp_path: Path):
-    evaluate.main(["--checkpoint", str(checkpoint), "--data", "synthetic:700", "--tta", "--out", str(tmp_path)])
+    evaluate.main(["--checkpoint", str(checkpoint), "--data", "synthetic:700", "--tta", "flip", "--out", str(tmp_path)])
     names = ["confusion.png", "reliability.png", "roc.png", "mistakes.png", "per_class.csv", "report.html"]
     assert all((tmp_path / name).stat().st_size > 100 for name in names)
     metrics = json.loads((tmp_path / "metrics.json").read_text())

@@ -59,7 +59,8 @@ One training run, seed {training.get("seed", "unknown")}. Intervals: 95%, bootst
 |---|---|---|---|---|---|
 {table}
 
-`python experiments/evaluate.py --checkpoint {name} --data DATA --split test` gives the second and third row.
+`python experiments/evaluate.py --checkpoint {name} --data DATA --split test` gives the second and third row;
+`python experiments/verify.py {name} --data DATA` judges the weights anew and compares with all of them.
 
 | PrivateTest | precision | recall | F1 | faces |
 |---|---|---|---|---|

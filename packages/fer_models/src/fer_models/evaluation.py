@@ -1,5 +1,6 @@
-"""Judge a classifier on a split of FER2013."""
+"""Judge a classifier, or several together, on a split of FER2013."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -8,48 +9,111 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 from torch import Tensor
+from torchvision.transforms.v2.functional import pad, ten_crop
 
+from fer_data.errors import UserError
 from fer_data.fer2013 import dedup_test_mask
 from fer_data.table import USAGES, FaceTable
 from fer_models.hub import Checkpoint, place
 from fer_models.metrics.classification import judge
+from fer_models.networks.base import Classifier
 
 Split = Literal["val", "test"]
 SPLITS: dict[Split, str] = {"val": "PublicTest", "test": "PrivateTest"}
 
+Tta = Literal["none", "flip", "ten-crop"]
+TTA: dict[Tta, str] = {
+    "none": "one look at each face",
+    "flip": "each face averaged with its mirror image",
+    "ten-crop": "ten crops of each face, of corners and centre and their mirror images, their logits averaged",
+}
+"""Ways of test-time augmentation, and what a report says of them."""
+
+JUDGED: dict[str, tuple[Split, Tta]] = {
+    "val": ("val", "none"),
+    "test": ("test", "none"),
+    "test_tta": ("test", "flip"),
+}
+"""The figures of a published checkpoint: key in ``metrics`` of its ``config.json`` -> split and looks."""
+
+
+def classifier_of(checkpoint: Checkpoint) -> Classifier:
+    """Give a checkpoint's network.
+
+    Raises:
+        UserError: It is no classifier.
+    """
+    if not isinstance(checkpoint.network, Classifier):
+        raise UserError(
+            f"the checkpoint {checkpoint.name} holds a {checkpoint.config['model']}, which is no classifier"
+        )
+    return checkpoint.network
+
+
+def looks(batch: Tensor, tta: Tta) -> Sequence[Tensor]:
+    """Give the pictures of faces whose answers are averaged.
+
+    A crop is 44 pixels wide where the face has 48, as in WuJie's published ten-crop figures
+    (https://github.com/WuJie1010/Facial-Expression-Recognition.Pytorch). It departs from them by edges that are
+    repeated outwards, up to the size that the network was trained on.
+
+    Args:
+        batch: (B, C, S, S).
+        tta: Key of ``TTA``.
+
+    Returns:
+        1, 2 or 10 batches of the same shape.
+    """
+    if tta == "none":
+        return [batch]
+    if tta == "flip":
+        return [batch, batch.flip(3)]
+    side = batch.shape[-1]
+    margin = round(side / 24)
+    return [pad(crop, [margin], padding_mode="edge") for crop in ten_crop(batch, [side - 2 * margin] * 2)]
+
 
 def predict_faces(
-    checkpoint: Checkpoint, images: NDArray[np.uint8], tta: bool = False, batch_size: int = 256, device: str = "cpu"
+    checkpoint: Checkpoint, images: NDArray[np.uint8], tta: Tta = "none", batch_size: int = 256, device: str = "cpu"
 ) -> Tensor:
     """Classify many faces, on one device.
 
     Args:
         checkpoint: Of a classifier.
         images: uint8 (N, H, W).
-        tta: Average the probabilities of each face and its mirror image (test-time augmentation).
+        tta: Average the answers to several looks at each face (test-time augmentation): a key of ``TTA``.
         batch_size: Faces at once.
         device: E.g. ``cpu`` or ``cuda``.
 
     Returns:
         Probabilities, float32 (N, 7), on the CPU.
+
+    Raises:
+        UserError: The checkpoint is of no classifier, or the device isn't there.
     """
-    network = place(checkpoint.network, device)
+    network = place(classifier_of(checkpoint), device)
     rows, starts = [], range(0, len(images), batch_size)
-    for start in track(starts, "judging", console=Console(stderr=True), transient=True):
+    for start in track(starts, f"{checkpoint.name} judges", console=Console(stderr=True), transient=True):
         faces = np.stack([checkpoint.preprocess(image) for image in images[start : start + batch_size]])
         batch = torch.from_numpy(faces).to(device)
         with torch.inference_mode():
-            probabilities = network(batch).softmax(1)
-            if tta:
-                probabilities = (probabilities + network(batch.flip(3)).softmax(1)) / 2
-        rows.append(probabilities.float().cpu())
+            answers = torch.stack([network(look) for look in looks(batch, tta)]).float()
+        # The logits of ten crops, as in published figures; the probabilities of mirror images, as ours were published.
+        rows.append((answers.mean(0).softmax(1) if tta == "ten-crop" else answers.softmax(2).mean(0)).cpu())
     return torch.cat(rows)
 
 
 def evaluate(
-    checkpoint: Checkpoint, table: FaceTable, split: Split = "test", tta: bool = False, device: str = "cpu"
+    checkpoints: Sequence[Checkpoint], table: FaceTable, split: Split = "test", tta: Tta = "none", device: str = "cpu"
 ) -> tuple[dict[str, Any], Tensor, NDArray[np.intp]]:
-    """Judge a classifier on one official split.
+    """Judge a classifier, or an ensemble of several, on one official split.
+
+    Args:
+        checkpoints: Their probabilities are averaged; each gets its own ``Preprocess``.
+        table: The faces.
+        split: ``val`` is PublicTest, ``test`` is PrivateTest.
+        tta: As for ``predict_faces``.
+        device: As for ``predict_faces``.
 
     Returns:
         The metrics (see ``judge``) with ``split``, ``tta`` and, for ``test``, ``test_dedup``: the same metrics on
@@ -57,7 +121,8 @@ def evaluate(
         faces' positions in the table.
     """
     chosen = np.flatnonzero(table.usage == USAGES.index(SPLITS[split]))
-    probabilities = predict_faces(checkpoint, table.images[chosen], tta, device=device)
+    images = table.images[chosen]
+    probabilities = torch.stack([predict_faces(member, images, tta, device=device) for member in checkpoints]).mean(0)
     labels = torch.from_numpy(table.labels[chosen]).long()
     metrics = {"split": split, "usage": SPLITS[split], "tta": tta, **judge(probabilities, labels)}
     metrics["test_dedup"] = None
@@ -65,3 +130,8 @@ def evaluate(
         unique = torch.from_numpy(dedup_test_mask(table)[chosen])
         metrics["test_dedup"] = judge(probabilities[unique], labels[unique])
     return metrics, probabilities, chosen
+
+
+def judge_published(checkpoint: Checkpoint, table: FaceTable) -> dict[str, dict[str, Any]]:
+    """Give the ``metrics`` of a checkpoint's ``config.json``: one entry for each of ``JUDGED``."""
+    return {key: evaluate([checkpoint], table, split, tta)[0] for key, (split, tta) in JUDGED.items()}

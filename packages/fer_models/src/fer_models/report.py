@@ -19,6 +19,7 @@ from torchmetrics.functional.classification import binary_roc
 
 from fer_data.emotions import COLOURS, EMOTIONS
 from fer_data.files import write_atomically
+from fer_models.evaluation import TTA
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -39,7 +40,7 @@ def write_report(
 
     Args:
         out: Folder, made if missing.
-        metrics: From ``evaluate``, with ``checkpoint``.
+        metrics: From ``evaluate``, with ``checkpoint`` (its name) and ``members`` (the names of an ensemble's).
         probabilities: (N, 7).
         images: uint8 (N, 48, 48).
         labels: (N,).
@@ -156,10 +157,16 @@ def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, 
     tables = _figures_table({name: part for name, part in rows.items() if part}).to_html(border=0)
     return _TEMPLATE.format(
         title=html.escape(title),
-        how="each face averaged with its mirror image" if metrics["tta"] else "one look at each face",
+        how=html.escape(_how(metrics)),
         tables=tables + "<h2>Each emotion</h2>" + per_class.round(3).rename_axis(None).to_html(border=0),
         figures=figures,
     )
+
+
+def _how(metrics: dict[str, Any]) -> str:
+    members = metrics["members"]
+    together = f"an ensemble: the mean of the probabilities of {', '.join(members)}; " if len(members) > 1 else ""
+    return f"{together}{TTA[metrics['tta']]}"
 
 
 def _figure(title: str, png: bytes) -> str:
