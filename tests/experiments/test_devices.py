@@ -37,8 +37,10 @@ def run(folder: Path, model: str, devices: int, *more: str, **env: str) -> list[
     "model", [pytest.param(name, marks=[] if name == "cnn" else pytest.mark.slow) for name in NETWORKS]
 )
 def test_both_processes_end_with_the_same_weights(tmp_path: Path, model: str):
-    one, two = run(tmp_path, model, 2, "--max_epochs", "1", "--batch_size", "16", "--mixup", "0.2")
+    options = ["--max_epochs", "1", "--batch_size", "16", "--mixup", "0.2", "--logger", "tensorboard"]
+    one, two = run(tmp_path, model, 2, *options)
     assert (one[0], two[0]) == (0, 1) and one[1] == two[1]
+    assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 1  # one process tells the tracker
 
 
 @pytest.mark.slow
