@@ -54,7 +54,8 @@ class HelpFormatter(DefaultHelpFormatter):
     """An option, what it does, and its default: without types, and in up to 100 columns."""
 
     def __init__(self, prog: str) -> None:
-        super().__init__(prog, max_help_position=33, width=min(100, shutil.get_terminal_size().columns))
+        columns = min(100, shutil.get_terminal_size().columns)
+        super().__init__(prog, max_help_position=33, width=columns)  # type: ignore[no-untyped-call] # jsonargparse's
 
     def _get_default_metavar_for_optional(self, action: Action) -> str:
         return action.dest.split("_")[-1].upper()
