@@ -22,24 +22,23 @@ from fer_data.errors import UserError, check_range, sentences
 from fer_models.networks import NETWORKS
 
 MODELS = tuple(NETWORKS)
-FLAGS = ("--fast_dev_run", "--pretrained")
 
 
 @dataclass
 class Run:
-    """The run itself.
+    """How long it goes on, on what devices, and where its files go.
 
     Args:
         max_epochs: Number of passes over Training.
         devices: Number of devices (CPU processes or GPUs) on each machine, or ``auto``.
         num_nodes: Number of machines; see docs/devices.md.
-        accelerator: ``auto``, ``cpu`` or ``gpu``.
+        accelerator: What trains; ``auto`` takes a GPU where there is one.
         strategy: How several devices work together; ``auto`` is DistributedDataParallel.
-        precision: ``32-true``, ``bf16-mixed`` or ``16-mixed``. Mixed precision is faster on GPUs and on CPUs with AMX.
+        precision: Of the numbers; mixed is faster on GPUs and on CPUs with AMX.
         seed: Of everything random.
         ema_decay: Of the moving average of the weights, which is what is validated and saved; 0 is off.
         patience: Stop after so many epochs without a better validation (PublicTest); 0 never stops early.
-        logger: ``csv`` always writes log/; ``wandb`` logs to Weights & Biases as well.
+        logger: ``csv`` always writes log/; ``wandb`` or ``tensorboard`` as well; see docs/trackers.md.
         run_dir: Folder of all runs.
         name: Name of this run's folder; the time it starts if empty.
         resume: ``auto`` goes on from the newest good checkpoint of the run with this name (of the model's last run,
@@ -58,7 +57,7 @@ class Run:
     seed: int = 0
     ema_decay: float = 0.999
     patience: int = 0
-    logger: Literal["csv", "wandb"] = "csv"
+    logger: Literal["csv", "wandb", "tensorboard"] = "csv"
     run_dir: str = "runs"
     name: str | None = None
     resume: str | None = None
@@ -93,27 +92,30 @@ def main(argv: Sequence[str] | None = None) -> None:
     argv = list(sys.argv[1:] if argv is None else argv)
     with sentences():
         parser, groups = build_parser(which_model(argv))
-        options = parser.parse_args(complete_flags(argv))
+        options = parser.parse_args(complete_flags(argv, parser))
         train(options, groups, parser)
 
 
-def complete_flags(argv: Sequence[str]) -> list[str]:
+def complete_flags(argv: Sequence[str], parser: Any) -> list[str]:
     """Let a yes-or-no option stand alone: ``--fast_dev_run`` for ``--fast_dev_run=true``."""
+    flags = {name for action in parser._actions for name in action.option_strings if action.default in (True, False)}
     nexts = [*argv[1:], "--"]
-    alone = [word in FLAGS and following.startswith("--") for word, following in zip(argv, nexts, strict=True)]
+    alone = [word in flags and following.startswith("--") for word, following in zip(argv, nexts, strict=True)]
     return [f"{word}=true" if bare else word for word, bare in zip(argv, alone, strict=True)]
 
 
 def which_model(argv: Sequence[str]) -> str:
     """Read ``--model`` ahead of all else, from the command line or a ``--config`` file; each has its own options."""
-    first = PlainParser(prog="train.py", add_help=False, allow_abbrev=False, description=__doc__)
+    from train_help import USAGE, guide
+
+    first = PlainParser(prog="train.py", usage=USAGE, add_help=False, allow_abbrev=False)
     first.add_argument("--model", choices=MODELS)
     first.add_argument("--config", type=Path)
     known, _ = first.parse_known_args(argv)
     if known.model is None and known.config is not None:
         known.model = _model_in(known.config)
     if known.model is None:
-        first.print_help()
+        print(f"usage: {USAGE}\n\n{guide()}")
         if {"-h", "--help"} & set(argv):
             sys.exit(0)
         first.error(f"say which model to train, e.g. --model {MODELS[0]}")
@@ -138,6 +140,7 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
 
     from fer_data.datamodule import FER2013DataModule
     from fer_models.registry import task_of
+    from train_help import HelpFormatter, arrange
 
     class Parser(ArgumentParser):
         """Answers a misspelt option with the nearest one."""
@@ -149,7 +152,7 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
             super().error(f"{message}; did you mean {', '.join(near)}?" if near else message, ex)
             raise SystemExit(2)  # not reached: jsonargparse has ended the program
 
-    parser = Parser(prog="train.py", description=__doc__, allow_abbrev=False)
+    parser = Parser(prog="train.py", formatter_class=HelpFormatter, allow_abbrev=False)
     parser.add_argument("--model", choices=MODELS, required=True, help="what to train")
     parser.add_argument("--config", action="config", help="a YAML file with options; those after it on the line win")
     groups = {
@@ -159,6 +162,7 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
         "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess"}),
     }
     parser.set_defaults(**NETWORKS[model].training_defaults)
+    arrange(parser, model)
     return parser, groups
 
 
@@ -232,7 +236,7 @@ def run_folder(run: Run, model: str) -> Path:
     if run.name:
         return runs / run.name
     old = newest_run(runs) if run.resume == "auto" else None
-    return old or runs / datetime.now().strftime("%Y%m%d-%H%M%S")
+    return old or runs / datetime.now().strftime("%Y%m%d-%H%M%S-%f")  # microseconds: a sweep starts many at once
 
 
 def overview(run: Run, trainer: Any, task: Any, data: Any) -> str:
@@ -267,6 +271,7 @@ def build_trainer(run: Run, run_dir: Path, task: Any) -> Any:
 
 def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str) -> dict[str, Any]:
     from fer_models.callbacks import AtomicCheckpointIO
+    from fer_models.trackers import loggers
 
     return dict(
         max_epochs=run.max_epochs,
@@ -276,7 +281,7 @@ def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str) -> dic
         strategy=strategy,
         precision=run.precision,
         callbacks=_callbacks(run, run_dir, task),
-        logger=_loggers(run, run_dir, task.model),
+        logger=loggers("csv" if run.fast_dev_run else run.logger, run_dir, task.model),
         plugins=[AtomicCheckpointIO()],
         use_distributed_sampler=False,  # ours shares the faces itself, the same way at any number of workers
         enable_progress_bar=sys.stdout.isatty(),
@@ -302,6 +307,7 @@ def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
         ema,
     )
     from fer_models.tasks.generation import GenerationTask
+    from fer_models.trackers import BestInTracker
 
     checkpoints = run_dir / "checkpoints"
     metric, mode = task.monitor
@@ -323,19 +329,8 @@ def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
         callbacks.append(ema(run.ema_decay))
     if sys.stdout.isatty():
         callbacks.append(RichProgressBar(leave=False))
+    callbacks.append(BestInTracker())
     return callbacks
-
-
-def _loggers(run: Run, run_dir: Path, model: str) -> list[Any]:
-    from lightning.pytorch.loggers import CSVLogger, WandbLogger
-
-    loggers: list[Any] = [CSVLogger(run_dir, name="log")]
-    if run.fast_dev_run:
-        return loggers
-    if run.logger == "wandb":
-        run_dir.mkdir(parents=True, exist_ok=True)
-        loggers.append(WandbLogger(project="fer-lightning", name=f"{model}-{run_dir.name}", save_dir=run_dir))
-    return loggers
 
 
 def _facts(data: Any) -> dict[str, Any]:

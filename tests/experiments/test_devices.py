@@ -42,9 +42,11 @@ def run(folder: Path, model: str, devices: int, *more: str, **env: str) -> list[
     "model", [pytest.param(name, marks=[] if name in ("cnn", "dcgan") else pytest.mark.slow) for name in SMALL]
 )
 def test_both_processes_end_with_the_same_weights(tmp_path: Path, model: str):
-    mixed = ["--mixup", "0.2"] if model in CLASSIFIERS else []
-    one, two = run(tmp_path, model, 2, "--max_epochs", "1", "--batch_size", "16", *mixed)
+    options = ["--max_epochs", "1", "--batch_size", "16", "--logger", "tensorboard"]
+    options += ["--mixup", "0.2"] if model in CLASSIFIERS else []
+    one, two = run(tmp_path, model, 2, *options)
     assert (one[0], two[0]) == (0, 1) and one[1] == two[1]
+    assert len(list(tmp_path.rglob("events.out.tfevents.*"))) == 1  # one process tells the tracker
 
 
 @pytest.mark.slow

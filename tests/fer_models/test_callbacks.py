@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
+from torch.optim.swa_utils import AveragedModel
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from fer_data.datamodule import FER2013DataModule
 from fer_models.callbacks import draw_curves, ema, read_metrics
@@ -53,6 +55,30 @@ def test_the_average_is_what_is_validated_and_left_at_the_end():
     assert torch.allclose(recorder.validated[-1], average, atol=1e-6)
     assert torch.allclose(task.network.head.weight, average, atol=1e-6)
     assert not torch.allclose(average, recorder.steps[-1])
+
+
+def test_the_average_of_buffers_too_and_few_reads_for_many_weights():
+    class Reads(TorchDispatchMode):
+        """Count how often a value is read out of a tensor, which is when a GPU makes the program wait."""
+
+        count = 0
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            self.count += func is torch.ops.aten._local_scalar_dense.default
+            return func(*args, **(kwargs or {}))
+
+    network = torch.nn.Sequential(*[torch.nn.BatchNorm1d(2) for _ in range(20)]).train()
+    averaged = AveragedModel(network, use_buffers=True, **ema(0.5)._kwargs)
+    means = []
+    for _ in range(3):
+        network(torch.randn(8, 2))
+        means.append(network[0].running_mean.clone())
+        with Reads() as reads:
+            averaged.update_parameters(network)
+    average = means[0].lerp(means[1], 1 - 2 / 11).lerp(means[2], 1 - 3 / 12)
+    assert torch.allclose(averaged.module[0].running_mean, average)
+    assert all(layer.num_batches_tracked == 3 for layer in averaged.module)
+    assert reads.count <= 3  # two are torch's own
 
 
 def test_the_rate_climbs_and_falls():

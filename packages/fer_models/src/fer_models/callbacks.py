@@ -39,11 +39,14 @@ def ema(decay: float) -> WeightAveraging:
         decay: Share of the old average that is kept at each step, e.g. 0.999.
     """
 
-    def average(averaged: Tensor, current: Tensor, updates: Tensor | int) -> Tensor:
-        share = min(decay, (1 + int(updates)) / (10 + int(updates)))
-        return averaged.lerp(current, 1 - share) if averaged.is_floating_point() else current
+    def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
+        if not averaged[0].is_floating_point():  # what batch normalisation counts; torch passes each type by itself
+            torch._foreach_copy_(averaged, current)
+            return
+        n = int(updates)  # a GPU waits here: once a step, not once for each weight
+        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
 
-    return WeightAveraging(avg_fn=average, use_buffers=True)
+    return WeightAveraging(multi_avg_fn=average, use_buffers=True)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -115,20 +115,28 @@ def roc_figure(probabilities: Tensor, labels: Tensor) -> Figure:
     return figure
 
 
-def mistakes_figure(probabilities: Tensor, labels: Tensor, images: NDArray[np.uint8]) -> Figure:
-    """Show the most confident mistakes: the answer with its probability, and the label."""
+def worst_mistakes(probabilities: Tensor, labels: Tensor) -> list[tuple[int, str, float, str]]:
+    """Find the most confident mistakes among N faces.
+
+    Returns:
+        The worst first: the face's row, the answer, its probability, and the label.
+    """
     confidence, answer = probabilities.max(1)
     wrong = torch.nonzero(answer != labels)[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True)][:MISTAKES].tolist()
-    columns = 7
+    return [(i, EMOTIONS[int(answer[i])], float(confidence[i]), EMOTIONS[int(labels[i])]) for i in worst]
+
+
+def mistakes_figure(probabilities: Tensor, labels: Tensor, images: NDArray[np.uint8]) -> Figure:
+    """Show the most confident mistakes: the answer with its probability, and the label."""
+    worst, columns = worst_mistakes(probabilities, labels), 7
     rows = max(1, -(-len(worst) // columns))
     figure, axes = plt.subplots(rows, columns, figsize=(12, 2.05 * rows), layout="constrained", squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
-    for axis, i in zip(axes.flat, worst, strict=False):
+    for axis, (i, answer, probability, label) in zip(axes.flat, worst, strict=False):
         axis.imshow(images[i], cmap="gray", vmin=0, vmax=255)
-        said, label = EMOTIONS[int(answer[i])], EMOTIONS[int(labels[i])]
-        axis.set_title(f"{said} {confidence[i]:.2f}\nlabel: {label}", fontsize=8)
+        axis.set_title(f"{answer} {probability:.2f}\nlabel: {label}", fontsize=8)
     return figure
 
 

@@ -56,7 +56,7 @@ class ResNet(Classifier):
     as for CIFAR, because a 48x48 face has no pixels to spare. Gray comes in as one channel.
 
     Args:
-        depth: 18 or 34 layers.
+        depth: Number of layers.
         width: Channels of the first stage; each further stage has twice as many.
         stochastic_depth: Share of faces that skip the last block in training; the first blocks are skipped less.
         dropout: Share of features dropped before the last layer, in training.
