@@ -14,7 +14,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
 
@@ -145,7 +145,11 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110, format="png")
     plt.close(figure)
-    image = Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE)
+    image = Image.open(buffer).convert("RGB")
+    gray = image.convert("L")
+    coloured = ImageChops.difference(image, gray.convert("RGB")).getbbox()
+    # A palette of 256 colours would draw contours on faces.
+    image = image.convert("P", palette=Image.Palette.ADAPTIVE) if coloured else gray
     small = io.BytesIO()
     image.save(small, format="png", optimize=True)
     return small.getvalue()

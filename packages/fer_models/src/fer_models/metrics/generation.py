@@ -160,6 +160,8 @@ def copying(made: Tensor, real: Tensor, fresh: Tensor) -> dict[str, float]:
 def inception_fid(real: Tensor, made: Tensor, device: str = "cpu", batch_size: int = 64) -> float | str:
     """Compute FID itself, which other papers' figures can be held against, where its weights are on disk.
 
+    It needs torch-fidelity, and a GPU: a processor takes hours.
+
     Args:
         real: uint8 (N, H, W): all Training faces, as is the custom.
         made: uint8 (M, H, W).
