@@ -4,6 +4,7 @@ import base64
 import html
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageChops
 from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
 
@@ -57,7 +58,7 @@ def write_report(
         "roc": roc_figure(probabilities, truth),
         "mistakes": mistakes_figure(probabilities, truth, images),
     }
-    pictures = {name: _png(figure) for name, figure in figures.items()}
+    pictures = {name: png(figure) for name, figure in figures.items()}
     for name, content in pictures.items():
         write_atomically(out / f"{name}.png", content)
     per_class = pd.DataFrame(metrics["per_class"]).T.rename_axis("emotion")
@@ -69,7 +70,7 @@ def write_report(
     return out / "report.html"
 
 
-def confusion_figure(confusion: NDArray[np.int64]) -> Figure:
+def confusion_figure(confusion: NDArray[np.int64], rows: str = "label", columns: str = "answer") -> Figure:
     """Draw a confusion matrix (7, 7; rows: truth) twice: counts, and per cent of each row."""
     share = 100 * confusion / confusion.sum(1, keepdims=True).clip(1)
     figure, axes = plt.subplots(1, 2, figsize=(12, 5), layout="constrained")
@@ -78,7 +79,7 @@ def confusion_figure(confusion: NDArray[np.int64]) -> Figure:
             share, annot=text, fmt=form, cmap="Blues", vmin=0, vmax=100, cbar=False, square=True, ax=axis,
             xticklabels=EMOTIONS, yticklabels=EMOTIONS,
         )  # fmt: skip
-        axis.set(title=title, xlabel="answer", ylabel="label")
+        axis.set(title=title, xlabel=columns, ylabel=rows)
         axis.tick_params(axis="y", rotation=0)
         axis.tick_params(axis="x", rotation=35)
     return figure
@@ -148,11 +149,16 @@ def _predictions(probabilities: Tensor, labels: NDArray[np.uint8], index: NDArra
     return text
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """Give a figure as a small PNG file, and close it."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110, format="png")
     plt.close(figure)
-    image = Image.open(buffer).convert("P", palette=Image.Palette.ADAPTIVE)
+    image = Image.open(buffer).convert("RGB")
+    gray = image.convert("L")
+    coloured = ImageChops.difference(image, gray.convert("RGB")).getbbox()
+    # A palette of 256 colours would draw contours on faces.
+    image = image.convert("P", palette=Image.Palette.ADAPTIVE) if coloured else gray
     small = io.BytesIO()
     image.save(small, format="png", optimize=True)
     return small.getvalue()
@@ -161,13 +167,12 @@ def _png(figure: Figure) -> bytes:
 def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, bytes]) -> str:
     title = f"{metrics['checkpoint']} on {metrics['usage']}"
     rows = {"all": metrics, "without duplicates": metrics["test_dedup"]}
-    figures = "".join(_figure(_TITLES[name], png) for name, png in pictures.items())
     tables = _figures_table({name: part for name, part in rows.items() if part}).to_html(border=0)
-    return _TEMPLATE.format(
-        title=html.escape(title),
-        how=html.escape(_how(metrics)),
+    return page(
+        title,
+        how=_how(metrics),
         tables=tables + "<h2>Each emotion</h2>" + per_class.round(3).rename_axis(None).to_html(border=0),
-        figures=figures,
+        pictures={_TITLES[name]: content for name, content in pictures.items()},
     )
 
 
@@ -177,8 +182,14 @@ def _how(metrics: dict[str, Any]) -> str:
     return f"{together}{TTA[metrics['tta']]}"
 
 
-def _figure(title: str, png: bytes) -> str:
-    source = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+def page(title: str, how: str, tables: str, pictures: Mapping[str, bytes]) -> str:
+    """Make an HTML page that needs no other file, of HTML tables and of PNG files by their headings."""
+    figures = "".join(_figure(heading, content) for heading, content in pictures.items())
+    return _TEMPLATE.format(title=html.escape(title), how=html.escape(how), tables=tables, figures=figures)
+
+
+def _figure(title: str, content: bytes) -> str:
+    source = f"data:image/png;base64,{base64.b64encode(content).decode()}"
     return f'<h2>{title}</h2><img alt="{title}" src="{source}">'
 
 

@@ -4,8 +4,8 @@ A set of features is (N, D), one row a face. All sums are in float64.
 """
 
 import math
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,7 +18,8 @@ INCEPTION = "pt_inception-2015-12-05-6726825d.pth"
 """torch-fidelity's file of the weights that FID is defined with; it looks for it in torch's cache."""
 
 
-class Neighbours(NamedTuple):
+@dataclass(frozen=True)
+class Neighbours:
     """What lies nearest to each of N faces: its position among the others, int64 (N,), and its distance, (N,)."""
 
     index: Tensor
@@ -28,9 +29,9 @@ class Neighbours(NamedTuple):
 def frechet_distance(real: Tensor, made: Tensor) -> float:
     """Fréchet distance of two Gaussians that have the sets' means and covariances (https://arxiv.org/abs/1706.08500).
 
-    ``|m - n|² + tr(A + B - 2 √(AB))``, where with ``A = RᵀR`` and ``B = SᵀS`` the root's trace is the sum of the singular
-    values of ``RSᵀ``: exact also where there are fewer faces than dimensions. It falls with N, so compare only figures of
-    the same N.
+    ``|m - n|² + tr(A + B - 2 √(AB))``; with ``A = RᵀR`` and ``B = SᵀS`` the root's trace is the sum of the singular
+    values of ``RSᵀ``, which is exact also where there are fewer faces than dimensions. Few faces make it larger, so
+    only figures of the same N can be compared.
 
     Args:
         real: (N, D), N from 2 on.
@@ -111,7 +112,7 @@ def diversity(features: Tensor) -> float:
 
 def nearest(faces: Tensor, others: Tensor, batch_size: int = 512) -> Neighbours:
     """Find for each face (N, D) its nearest one among others (M, D), by Euclidean distance."""
-    index = torch.cat([torch.cdist(batch, others).argmin(1) for batch in faces.split(batch_size)])
+    index = torch.cat([torch.cdist(batch, others).argmin(1) for batch in torch.split(faces, batch_size)])
     return Neighbours(index, (faces - others[index]).norm(dim=1))  # cdist rounds what is near 0
 
 
@@ -159,6 +160,8 @@ def copying(made: Tensor, real: Tensor, fresh: Tensor) -> dict[str, float]:
 def inception_fid(real: Tensor, made: Tensor, device: str = "cpu", batch_size: int = 64) -> float | str:
     """Compute FID itself, which other papers' figures can be held against, where its weights are on disk.
 
+    It needs torch-fidelity, and a GPU: a processor takes hours.
+
     Args:
         real: uint8 (N, H, W): all Training faces, as is the custom.
         made: uint8 (M, H, W).
@@ -176,6 +179,6 @@ def inception_fid(real: Tensor, made: Tensor, device: str = "cpu", batch_size: i
     except ModuleNotFoundError:
         return "torch-fidelity is not installed"
     for faces, is_real in ((real, True), (made, False)):
-        for batch in faces.split(batch_size):
+        for batch in torch.split(faces, batch_size):
             metric.update(batch[:, None].expand(-1, 3, -1, -1).to(device), real=is_real)
     return float(metric.compute())
