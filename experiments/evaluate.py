@@ -1,7 +1,7 @@
-"""Judge a classifier: ``python experiments/evaluate.py --checkpoint cnn --data auto --split test``.
+"""Judge a classifier or a generator: ``python experiments/evaluate.py --checkpoint cnn --data auto --split test``.
 
-Several ``--checkpoint`` are judged together, as an ensemble: their probabilities are averaged. Writes metrics.json,
-predictions.csv, figures and one report.html that holds them all.
+Several classifiers are judged together, as an ensemble: their probabilities are averaged. Writes metrics.json, tables,
+figures and one report.html that holds them all.
 """
 
 import json
@@ -10,8 +10,13 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from fer_data.errors import sentences
+from fer_data.errors import UserError, sentences
+
+if TYPE_CHECKING:
+    from fer_data.table import FaceTable
+    from fer_models.hub import Checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,6 +42,10 @@ def build_parser() -> ArgumentParser:
         "--tta", choices=["none", "flip", "ten-crop"], default="none",
         help="average each face with its mirror image, or over ten crops (default: %(default)s)",
     )  # fmt: skip
+    parser.add_argument(
+        "--cas", action="store_true",
+        help="of a generator: also train a small classifier on its faces and test it on real ones (minutes)",
+    )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="e.g. cpu or cuda (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print the metrics as one JSON object, and nothing else")
     parser.add_argument("--out", type=Path, help="folder for the report (default: reports/CHECKPOINT-SPLIT)")
@@ -47,24 +56,76 @@ def evaluate_checkpoint(options: Namespace) -> None:
     """Judge, write the report, print the figures."""
     from fer_data.fer2013 import load
     from fer_models import hub
-    from fer_models.evaluation import evaluate
-    from fer_models.report import write_report
+    from fer_models.networks.base import Generator
 
     checkpoints = [hub.load_any(name) for name in options.checkpoints]
     table = load(options.data)
+    if isinstance(checkpoints[0].network, Generator):
+        metrics, page = evaluate_generator(checkpoints, table, options)
+        text = generator_summary(metrics)
+    else:
+        metrics, page = evaluate_classifiers(checkpoints, table, options)
+        text = summary(metrics)
+    if options.json:
+        print(json.dumps(metrics))
+        return
+    for note in table.notes:
+        print(f"note: {note}", file=sys.stderr)
+    print(text)
+    print(f"report: {os.path.relpath(page)}")
+
+
+def evaluate_classifiers(
+    checkpoints: "Sequence[Checkpoint]", table: "FaceTable", options: Namespace
+) -> tuple[dict[str, Any], Path]:
+    """Judge one classifier, or several together, and write the report."""
+    from fer_models.evaluation import evaluate
+    from fer_models.report import write_report
+
+    if options.cas:
+        raise UserError("--cas is for generators: a classifier makes no faces to learn from")
     metrics, probabilities, chosen = evaluate(checkpoints, table, options.split, options.tta, options.device)
     members = [checkpoint.name for checkpoint in checkpoints]
     metrics = {"checkpoint": "+".join(members), "members": members, **metrics}
     looks = "" if options.tta == "none" else f"-{options.tta}"
     out = options.out or Path("reports") / f"{metrics['checkpoint']}-{options.split}{looks}"
     page = write_report(out, metrics, probabilities, table.images[chosen], table.labels[chosen], chosen)
-    if options.json:
-        print(json.dumps(metrics))
-        return
-    for note in table.notes:
-        print(f"note: {note}", file=sys.stderr)
-    print(summary(metrics))
-    print(f"report: {os.path.relpath(page)}")
+    return metrics, page
+
+
+def evaluate_generator(
+    checkpoints: "Sequence[Checkpoint]", table: "FaceTable", options: Namespace
+) -> tuple[dict[str, Any], Path]:
+    """Judge one generator, and write the report."""
+    from fer_models.generate import FaceGenerator
+    from fer_models.generation_report import judge_generator
+
+    if len(checkpoints) > 1 or options.tta != "none":
+        raise UserError("a generator is judged alone and as it is: give one --checkpoint, and no --tta")
+    generator = FaceGenerator(checkpoints[0], options.device)
+    return judge_generator(
+        checkpoints[0].name, generator.sample, table, options.split,
+        options.out or Path("reports") / f"{checkpoints[0].name}-{options.split}",
+        conditional=generator.conditional, interpolate=generator.interpolate, cas=options.cas, device=options.device,
+    )  # fmt: skip
+
+
+def generator_summary(metrics: dict[str, Any]) -> str:
+    """Give a generator's main figures as lines."""
+    lines = [f"{metrics['generator']} against {metrics['usage']}, and real faces in its place:"]
+    for name, part in metrics["sets"].items():
+        shares = "  ".join(f"{key} {part[key]:.3f}" for key in ("precision", "recall", "density", "coverage"))
+        lines.append(f"  {name:10}  n {part['n']}  FD-FER {part['fd_fer']:.3f}  {shares}")
+    if metrics["obedience"]:
+        asked, real = metrics["obedience"], metrics["obedience_real"]
+        lines.append(
+            f"  {metrics['classifier']} reads the emotion asked for in {asked['accuracy']:.4f} of the faces "
+            f"(macro-F1 {asked['f1_macro']:.4f}), and real faces' label in {real['accuracy']:.4f}"
+        )
+    if metrics["cas"]:
+        lines.append(f"  CAS ratio {metrics['cas']['ratio']:.4f}, n {metrics['cas']['n']}")
+    lines.append(f"  copies of Training faces: {metrics['copying']['pixels']['share']:.4f}, of real ones 0.01")
+    return "\n".join(lines)
 
 
 def summary(metrics: dict[str, object]) -> str:

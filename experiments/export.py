@@ -1,15 +1,20 @@
 """Publish a run as a checkpoint folder: ``python experiments/export.py runs/cnn/NAME checkpoints/cnn --data auto``.
 
-The published weights (float16) are judged on PublicTest and PrivateTest; config.json and the card tell the figures.
+The published weights (float16) are judged on PublicTest and PrivateTest; config.json and the card tell the figures. Of a
+GAN the generator alone is published.
 """
 
 import json
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fer_data.errors import UserError, sentences
+
+if TYPE_CHECKING:
+    from fer_data.table import FaceTable
+    from fer_models.hub import Checkpoint
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -18,6 +23,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("run", type=Path, help="folder of a run, or a .ckpt of it")
     parser.add_argument("target", type=Path, help="checkpoint folder to write, e.g. checkpoints/cnn")
     parser.add_argument("--data", default="auto", help="FER2013, to judge on; as for train.py (default: auto)")
+    parser.add_argument("--cas", action="store_true", help="as for evaluate.py")
     options = parser.parse_args(argv)
     with sentences():
         export(options)
@@ -27,8 +33,9 @@ def export(options: Namespace) -> None:
     """Write the checkpoint, judge what was written, and add the figures."""
     from fer_data.fer2013 import fingerprint, load
     from fer_models import hub
-    from fer_models.card import model_card
+    from fer_models.card import generator_card, model_card
     from fer_models.evaluation import judge_published
+    from fer_models.networks.base import Generator
     from fer_models.provenance import commit
 
     source = options.run if options.run.suffix == ".ckpt" else options.run / "checkpoints" / "best.ckpt"
@@ -48,11 +55,34 @@ def export(options: Namespace) -> None:
     }
     with hub.new_folder(options.target) as folder:
         hub.save_checkpoint(folder, trained.network, config, card="")
-        config["metrics"] = judge_published(hub.load(str(folder)), table)
-        hub.save_checkpoint(folder, trained.network, config, model_card(options.target.name, config))
-    accuracy = config["metrics"]["test"]["accuracy"]
-    print(f"{options.target}: PrivateTest accuracy {accuracy:.4f}")
-    print(f"next: fer-models predict PHOTO --model {options.target}")
+        published = hub.load(str(folder))
+        if isinstance(published.network, Generator):
+            config["metrics"] = generator_metrics(published, options.target.name, table, options.cas)
+            card, told = generator_card(options.target.name, config), config["metrics"]["test"]["sets"]["generated"]
+            result, command = f"FD-FER to PrivateTest {told['fd_fer']:.3f}", "generate"
+        else:
+            config["metrics"] = judge_published(published, table)
+            card, told = model_card(options.target.name, config), config["metrics"]["test"]
+            result, command = f"PrivateTest accuracy {told['accuracy']:.4f}", "predict PHOTO"
+        hub.save_checkpoint(folder, trained.network, config, card)
+    print(f"{options.target}: {result}")
+    print(f"next: fer-models {command} --model {options.target}")
+
+
+def generator_metrics(published: "Checkpoint", name: str, table: "FaceTable", cas: bool) -> dict[str, Any]:
+    """Judge a generator on PublicTest, which selects, and PrivateTest, which is reported; reports are written, too."""
+    from fer_models.evaluation import SPLITS
+    from fer_models.generate import FaceGenerator
+    from fer_models.generation_report import judge_generator
+
+    generator = FaceGenerator(published)
+    return {
+        split: judge_generator(
+            name, generator.sample, table, split, Path("reports") / f"{name}-{split}",
+            conditional=generator.conditional, interpolate=generator.interpolate, cas=cas and split == "test",
+        )[0]
+        for split in SPLITS
+    }  # fmt: skip
 
 
 def _run_facts(run_dir: Path) -> dict[str, Any]:

@@ -101,7 +101,7 @@ One training run, seed {config["training"].get("seed", "unknown")}. FD-FER is th
 the features of `fd_encoder`; it is no FID, and can be compared within this project alone. The other rows put real faces
 in the place of generated ones.
 
-| faces | n | FD-FER | KD-FER | precision | recall | density | coverage |
+| faces | n | FD-FER | 1000 KD-FER | precision | recall | density | coverage |
 |---|---|---|---|---|---|---|---|
 {rows}
 
@@ -122,7 +122,7 @@ Not for: making somebody seem to feel or say something, nor for passing generate
 
 
 def _set_row(label: str, part: dict[str, Any]) -> str:
-    cells = [f"{part['fd_fer']:.3f}", f"{part['kd_fer']:.4f}"]
+    cells = [f"{part['fd_fer']:.3f}", f"{1000 * part['kd_fer']:.3f}"]
     cells += [f"{part[key]:.3f}" for key in ("precision", "recall", "density", "coverage")]
     return f"| {' | '.join([label, str(part['n']), *cells])} |"
 
