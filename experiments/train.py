@@ -156,7 +156,7 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
         "run": parser.add_class_arguments(Run),
         "network": parser.add_class_arguments(NETWORKS[model], skip={"num_classes"}),
         "task": parser.add_class_arguments(task_of(model), skip={"model", "network_config"}),
-        "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess"}),
+        "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess", "table"}),
     }
     parser.set_defaults(**task_of(model).data_defaults)
     return parser, groups

@@ -97,3 +97,15 @@ def test_a_missing_split_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("fer_data.datamodule.load", lambda data: lame)
     with pytest.raises(DataError, match="no PublicTest faces"):
         FER2013DataModule(DATA).train_dataloader()
+
+
+def test_a_table_from_python_takes_the_place_of_data():
+    table = load(DATA)
+    keep = (table.labels < 3) & (table.usage < 2)
+    few = FaceTable(table.images[keep], table.labels[keep], table.usage[keep])
+    module = FER2013DataModule(batch_size=8, augment="none", table=few)
+    assert module.class_counts.tolist()[3:] == [0] * 4
+    assert all((batch["label"] < 3).all() for batch in [*module.train_dataloader(), *module.val_dataloader()])
+    only_training = FaceTable(few.images, few.labels, np.zeros_like(few.usage))
+    with pytest.raises(DataError, match="the table given has no PublicTest"):
+        FER2013DataModule(table=only_training)

@@ -1,7 +1,7 @@
 """FER2013 as a LightningDataModule: splits, sampler, loaders."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -119,6 +119,7 @@ class FER2013DataModule(LightningDataModule):
             often, ``loss`` weighs each face by its emotion's rarity, ``none`` leaves it.
         seed: Decides order and augmentation.
         preprocess: The network's input.
+        table: Faces from Python instead of ``data``'s; they need no PrivateTest.
     """
 
     def __init__(
@@ -140,6 +141,7 @@ class FER2013DataModule(LightningDataModule):
         balance: Literal["none", "sampler", "loss"] = "none",
         seed: int = 0,
         preprocess: Preprocess | None = None,
+        table: FaceTable | None = None,
     ) -> None:
         super().__init__()
         check_range("--batch_size", batch_size, 1)
@@ -154,14 +156,16 @@ class FER2013DataModule(LightningDataModule):
                 brightness=brightness, contrast=contrast, gamma=gamma, erase=erase,
             )
         )  # fmt: skip
-        self._table: FaceTable | None = None
+        if table is not None:
+            _check_splits(table, "the table given", USAGES[:2])
+        self._table = table
 
     @property
     def table(self) -> FaceTable:
         """All faces, read on first use."""
         if self._table is None:
             self._table = load(self.data)
-            self._check_splits(self._table)
+            _check_splits(self._table, self.data, USAGES)
         return self._table
 
     @property
@@ -220,9 +224,8 @@ class FER2013DataModule(LightningDataModule):
             **kwargs,
         )
 
-    def _check_splits(self, table: FaceTable) -> None:
-        empty = [name for i, name in enumerate(USAGES) if not (table.usage == i).any()]
-        if empty:
-            raise DataError(
-                f"{self.data} has no {' and no '.join(empty)} faces: training needs all of {', '.join(USAGES)}"
-            )
+
+def _check_splits(table: FaceTable, name: str, needed: Sequence[str]) -> None:
+    empty = [usage for i, usage in enumerate(USAGES) if usage in needed and not (table.usage == i).any()]
+    if empty:
+        raise DataError(f"{name} has no {' and no '.join(empty)} faces: training needs all of {', '.join(needed)}")
