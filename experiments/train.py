@@ -162,8 +162,8 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
     return parser, groups
 
 
-def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
-    """Build network, data and trainer; fit; say where the checkpoint is."""
+def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = None) -> None:
+    """Build network, data and trainer; fit; say where the checkpoint is. A ``FaceTable`` takes the place of --data."""
     from lightning import seed_everything
     from lightning.pytorch.utilities import rank_zero_only
 
@@ -177,7 +177,8 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
     network_config = {key: options[key] for key in groups["network"]}
     task = task_of(options.model)(options.model, network_config, **{key: options[key] for key in groups["task"]})
     arguments = {key: options[key] for key in groups["data"]}
-    data = FER2013DataModule(**arguments, seed=run.seed, preprocess=task.preprocess)
+    data = FER2013DataModule(**arguments, seed=run.seed, preprocess=task.preprocess, table=table)
+    data.prepare_data()
     run_dir = run_folder(run, options.model)
     if getattr(rank_zero_only, "rank", 0) == 0 and run_dir.exists() and run.resume is None and not run.fast_dev_run:
         raise UserError(f"the run {run_dir} exists already: choose another --name, or continue it with --resume auto")

@@ -1,7 +1,9 @@
 """FER2013 as a LightningDataModule: splits, sampler, loaders."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ from fer_data.emotions import EMOTIONS
 from fer_data.errors import DataError, check_range
 from fer_data.fer2013 import load
 from fer_data.preprocess import Preprocess
+from fer_data.soft_labels import read_soft_labels
 from fer_data.table import USAGES, FaceTable
 
 Key = int | tuple[int, int]
@@ -30,6 +33,7 @@ class FaceDataset(Dataset[dict[str, Any]]):
         preprocess: The network's.
         augment: Applied first; None for validation and test.
         seed: Decides, together with epoch and index, how a face is augmented.
+        beside: What else a batch tells of the faces: float32 (N, K) by name.
     """
 
     def __init__(
@@ -39,9 +43,11 @@ class FaceDataset(Dataset[dict[str, Any]]):
         preprocess: Preprocess,
         augment: Augment | None = None,
         seed: int = 0,
+        beside: Mapping[str, NDArray[np.float32]] | None = None,
     ) -> None:
         self.images, self.labels = images, labels
         self.preprocess, self.augment, self.seed = preprocess, augment, seed
+        self.beside = dict(beside or {})
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -50,13 +56,14 @@ class FaceDataset(Dataset[dict[str, Any]]):
         """Give face ``key``, or for ``(epoch, index)`` face ``index`` as epoch ``epoch`` augments it.
 
         Returns:
-            ``image``: float32 (C, S, S); ``label``: int.
+            ``image``: float32 (C, S, S); ``label``: int; and what is ``beside``, each (K,).
         """
         epoch, index = key if isinstance(key, tuple) else (0, key)
         image = self.images[index]
         if self.augment is not None:
             image = self.augment(image, seed=(self.seed * 1_000_003 + epoch) * 1_000_003 + index)
-        return {"image": torch.from_numpy(self.preprocess(image)), "label": int(self.labels[index])}
+        beside = {name: column[index] for name, column in self.beside.items()}
+        return {"image": torch.from_numpy(self.preprocess(image)), "label": int(self.labels[index]), **beside}
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -117,6 +124,7 @@ class FER2013DataModule(LightningDataModule):
         erase: Probability of erasing a rectangle.
         balance: Against class imbalance (disgust has 436 of 28,709 faces): ``sampler`` draws all emotions equally
             often, ``loss`` weighs each face by its emotion's rarity, ``none`` leaves it.
+        soft_labels: A file of experiments/soft_labels.py, made for the same data; see ``--soft_label_weight``.
         seed: Decides order and augmentation.
         preprocess: The network's input.
         table: Faces from Python instead of ``data``'s; they need no PrivateTest.
@@ -139,6 +147,7 @@ class FER2013DataModule(LightningDataModule):
         gamma: float | None = None,
         erase: float | None = None,
         balance: Literal["none", "sampler", "loss"] = "none",
+        soft_labels: str | None = None,
         seed: int = 0,
         preprocess: Preprocess | None = None,
         table: FaceTable | None = None,
@@ -148,7 +157,7 @@ class FER2013DataModule(LightningDataModule):
         check_range("--num_workers", num_workers, -1)
         check_range("--seed", seed, 0, 2**32 - 1)
         self.data, self.batch_size, self.num_workers = data, batch_size, num_workers
-        self.balance, self.seed = balance, seed
+        self.balance, self.seed, self.soft_labels = balance, seed, soft_labels
         self.preprocess = preprocess or Preprocess()
         self.augment = Augment(
             strength(
@@ -182,15 +191,23 @@ class FER2013DataModule(LightningDataModule):
         counts = self.class_counts
         return [float(counts.sum() / (np.count_nonzero(counts) * n)) if n else 0.0 for n in counts]
 
+    @cached_property
+    def beside(self) -> dict[str, NDArray[np.float32]]:
+        """What batches of Training tell of each face beside image and label: ``soft_label``, (N, 7)."""
+        if self.soft_labels is None:
+            return {}
+        return {"soft_label": read_soft_labels(Path(self.soft_labels), self.table, EMOTIONS)}
+
     def prepare_data(self) -> None:
         """Fetch and parse the data once, in one process, before the others look."""
-        _ = self.table
+        _ = self.beside
 
     def dataset(self, usage: str, augment: bool = False) -> FaceDataset:
         """Give one official split, e.g. ``dataset("PrivateTest")``."""
         chosen = np.flatnonzero(self.table.usage == USAGES.index(usage))
         images, labels = self.table.images[chosen], self.table.labels[chosen]
-        return FaceDataset(images, labels, self.preprocess, self.augment if augment else None, self.seed)
+        beside = self.beside if usage == "Training" else None
+        return FaceDataset(images, labels, self.preprocess, self.augment if augment else None, self.seed, beside)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Load Training, augmented and shuffled, in whole batches where there is one."""

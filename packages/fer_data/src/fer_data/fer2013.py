@@ -103,7 +103,7 @@ def fingerprint(table: FaceTable) -> str:
     return digest(table.images, table.labels, table.usage)
 
 
-def _groups(table: FaceTable) -> NDArray[np.intp]:
+def image_numbers(table: FaceTable) -> NDArray[np.intp]:
     """Number the distinct images, (N,): faces with the same number have the same pixels."""
     return np.asarray(pd.factorize(np.array(layouts.content_hashes(table.images)))[0])
 
@@ -120,7 +120,7 @@ def duplicates(table: FaceTable, groups: NDArray[np.intp] | None = None) -> dict
         ``"Training"`` and ``"Training+PrivateTest"``: ``pairs`` of faces with the same pixels, and how many of
         these pairs have ``different_labels``.
     """
-    groups = _groups(table) if groups is None else groups
+    groups = image_numbers(table) if groups is None else groups
     distinct = int(groups.max(initial=-1)) + 1
     counts = np.zeros((distinct, len(USAGES), len(EMOTIONS)), np.int64)
     np.add.at(counts, (groups, table.usage, table.labels), 1)
@@ -139,7 +139,7 @@ def _pairs(counts: NDArray[np.int64], a: int, b: int) -> int:
 
 def dedup_test_mask(table: FaceTable, groups: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
     """Mark the PrivateTest faces whose image stands in neither Training nor PublicTest; bool (N,)."""
-    groups = _groups(table) if groups is None else groups
+    groups = image_numbers(table) if groups is None else groups
     test: NDArray[np.bool_] = table.usage == PRIVATE_TEST
     return test & ~np.isin(groups, groups[~test])
 
@@ -165,7 +165,7 @@ def stats(data: str = "auto", *, cache: bool = True) -> dict[str, Any]:
         for split, usage in enumerate(USAGES)
     }
     mean, std = cv2.meanStdDev(table.images[table.usage == TRAINING].reshape(-1, SIZE))
-    groups = _groups(table)
+    groups = image_numbers(table)
     return {
         "source": source,
         "n": len(table.labels),

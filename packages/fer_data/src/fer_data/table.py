@@ -1,6 +1,7 @@
 """The one shape that every source of faces is read into."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,3 +30,10 @@ class FaceTable:
     usage: NDArray[np.uint8]
     rows: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+
+    def take(self, chosen: NDArray[Any]) -> "FaceTable":
+        """Give some of the faces, by a mask (N,) or by positions."""
+        rows = None if self.rows is None else self.rows[chosen]
+        return replace(
+            self, images=self.images[chosen], labels=self.labels[chosen], usage=self.usage[chosen], rows=rows
+        )

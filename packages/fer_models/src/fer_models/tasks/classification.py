@@ -38,6 +38,8 @@ class ClassificationTask(BaseTask):
         weight_decay: Of the weights; biases and normalisation are spared.
         warmup_epochs: Epochs in which the rate climbs from 0, before the cosine takes it down to 0.
         label_smoothing: Probability that a target spreads over all emotions.
+        soft_label_weight: Share of the data's ``--soft_labels`` in a target, where they are given; the rest is the
+            label, smoothed.
         mixup: Alpha of mixup; 0 is off.
         cutmix: Alpha of cutmix; 0 is off. With both, each batch gets one of them by chance.
         logit_adjustment: Tau of logit adjustment against class imbalance; 0 is off.
@@ -61,6 +63,7 @@ class ClassificationTask(BaseTask):
         weight_decay: float = 5e-4,
         warmup_epochs: float = 2.0,
         label_smoothing: float = 0.1,
+        soft_label_weight: float = 0.5,
         mixup: float = 0.0,
         cutmix: float = 0.0,
         logit_adjustment: float = 0.0,
@@ -74,6 +77,7 @@ class ClassificationTask(BaseTask):
         check_range("--weight_decay", weight_decay, 0)
         check_range("--warmup_epochs", warmup_epochs, 0)
         check_range("--label_smoothing", label_smoothing, 0, 1)
+        check_range("--soft_label_weight", soft_label_weight, 0, 1)
         check_range("--mixup", mixup, 0)
         check_range("--cutmix", cutmix, 0)
         check_range("--sam_rho", sam_rho, 0)
@@ -113,6 +117,8 @@ class ClassificationTask(BaseTask):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Give the loss of one batch, blended by mixup or cutmix where they are on."""
         targets = soft_targets(batch["label"], len(EMOTIONS), self.hparams["label_smoothing"])
+        if "soft_label" in batch:
+            targets = targets.lerp(batch["soft_label"], self.hparams["soft_label_weight"])
         images, targets = self._blend(batch["image"], targets)
         logits = self(images)
         tau = self.hparams["logit_adjustment"]
