@@ -17,6 +17,7 @@ import numpy as np
 import train
 from fer_data.errors import UserError, check_range, sentences
 from fer_data.table import FaceTable
+from fer_models.networks import NETWORKS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,11 +40,15 @@ def cross_fit(out: Path, folds: int, rest: Sequence[str]) -> None:
     from fer_data.fer2013 import TRAINING
     from fer_data.soft_labels import deal_folds, write_soft_labels
 
-    parser, groups = train.build_parser(train.which_model(rest))
+    model = train.which_model(rest)
+    if NETWORKS[model].task != "classification":
+        raise UserError(f"--model {model} is no classifier, so it gives no soft labels")
+    parser, groups = train.build_parser(model)
     options = parser.parse_args(train.complete_flags(rest))
     if options.fast_dev_run:
         raise UserError("--fast_dev_run leaves no network to ask: use --max_epochs 1 --limit_train_batches 1")
-    table = FER2013DataModule(**{key: options[key] for key in groups["data"]}).table
+    votes = bool(options.ferplus_weight)
+    table = FER2013DataModule(**{key: options[key] for key in groups["data"]}, votes=votes).table
     training = table.take(table.usage == TRAINING)
     fold_of = deal_folds(training, folds, options.seed)
     answers = []

@@ -156,7 +156,7 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
         "run": parser.add_class_arguments(Run),
         "network": parser.add_class_arguments(NETWORKS[model], skip={"num_classes"}),
         "task": parser.add_class_arguments(task_of(model), skip={"model", "network_config"}),
-        "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess", "table"}),
+        "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess", "votes", "table"}),
     }
     parser.set_defaults(**task_of(model).data_defaults)
     return parser, groups
@@ -177,7 +177,8 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     network_config = {key: options[key] for key in groups["network"]}
     task = task_of(options.model)(options.model, network_config, **{key: options[key] for key in groups["task"]})
     arguments = {key: options[key] for key in groups["data"]}
-    data = FER2013DataModule(**arguments, seed=run.seed, preprocess=task.preprocess, table=table)
+    votes = bool(task.hparams.get("ferplus_weight"))
+    data = FER2013DataModule(**arguments, seed=run.seed, preprocess=task.preprocess, votes=votes, table=table)
     data.prepare_data()
     run_dir = run_folder(run, options.model)
     if getattr(rank_zero_only, "rank", 0) == 0 and run_dir.exists() and run.resume is None and not run.fast_dev_run:

@@ -12,10 +12,11 @@ from lightning import LightningDataModule
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from fer_data import ferplus
 from fer_data.augment import Augment, strength
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import DataError, check_range
-from fer_data.fer2013 import load
+from fer_data.fer2013 import TRAINING, load, with_votes
 from fer_data.preprocess import Preprocess
 from fer_data.soft_labels import read_soft_labels
 from fer_data.table import USAGES, FaceTable
@@ -127,6 +128,7 @@ class FER2013DataModule(LightningDataModule):
         soft_labels: A file of experiments/soft_labels.py, made for the same data; see ``--soft_label_weight``.
         seed: Decides order and augmentation.
         preprocess: The network's input.
+        votes: Give FER+'s votes with the batches of Training; they must lie beside the data.
         table: Faces from Python instead of ``data``'s; they need no PrivateTest.
     """
 
@@ -150,6 +152,7 @@ class FER2013DataModule(LightningDataModule):
         soft_labels: str | None = None,
         seed: int = 0,
         preprocess: Preprocess | None = None,
+        votes: bool = False,
         table: FaceTable | None = None,
     ) -> None:
         super().__init__()
@@ -167,14 +170,15 @@ class FER2013DataModule(LightningDataModule):
         )  # fmt: skip
         if table is not None:
             _check_splits(table, "the table given", USAGES[:2])
-        self._table = table
+        self._table, self.votes = table, votes
 
     @property
     def table(self) -> FaceTable:
         """All faces, read on first use."""
         if self._table is None:
-            self._table = load(self.data)
-            _check_splits(self._table, self.data, USAGES)
+            table = load(self.data)
+            _check_splits(table, self.data, USAGES)
+            self._table = with_votes(table, self.data) if self.votes else table
         return self._table
 
     @property
@@ -193,10 +197,18 @@ class FER2013DataModule(LightningDataModule):
 
     @cached_property
     def beside(self) -> dict[str, NDArray[np.float32]]:
-        """What batches of Training tell of each face beside image and label: ``soft_label``, (N, 7)."""
-        if self.soft_labels is None:
-            return {}
-        return {"soft_label": read_soft_labels(Path(self.soft_labels), self.table, EMOTIONS)}
+        """What batches of Training tell of each face beside image and label, where it is asked for.
+
+        ``soft_label``, (N, 7), rows sum to 1; ``votes``, (N, 8), see ``ferplus.shares``.
+        """
+        found = {}
+        if self.soft_labels is not None:
+            found["soft_label"] = read_soft_labels(Path(self.soft_labels), self.table, EMOTIONS)
+        if self.votes:
+            if self.table.votes is None:
+                raise DataError("the table given has no FER+ votes")
+            found["votes"] = ferplus.shares(self.table.votes[self.table.usage == TRAINING])
+        return found
 
     def prepare_data(self) -> None:
         """Fetch and parse the data once, in one process, before the others look."""

@@ -3,6 +3,7 @@
 import logging
 import os
 from contextlib import suppress
+from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,21 @@ def _download() -> Path:
             "put the data into ./data, install kagglehub and connect to the internet, or try things out with "
             "--data synthetic."
         ) from None
+
+
+def with_votes(table: FaceTable, data: str) -> FaceTable:
+    """Join FER+'s votes, from beside the data, to the faces that ``load(data)`` gave.
+
+    Raises:
+        DataError: There are none, or they don't fit.
+    """
+    drawn = data.partition(":")[0] == "synthetic"
+    path = None if drawn else ferplus.find_votes(layouts.find(locate(data))[1])
+    if path is None:
+        raise DataError(
+            f"--data {data} has no FER+ votes: put fer2013new.csv of the microsoft/FERPlus repository beside the faces"
+        )
+    return replace(table, votes=ferplus.read_votes(path, table))
 
 
 def fingerprint(table: FaceTable) -> str:

@@ -85,6 +85,21 @@ def majority(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
     return np.where(decided, label, -1).astype(np.int8)
 
 
+def shares(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Give how the votes for an emotion are shared out among the eight.
+
+    Args:
+        votes: uint8 (N, 10), columns as in ``FERPLUS_VOTES``.
+
+    Returns:
+        float32 (N, 8): rows sum to 1, or to 0 where no more than half of a face's votes name an emotion.
+    """
+    emotions = votes[:, : len(FERPLUS_EMOTIONS)].astype(np.float32)
+    named = emotions.sum(axis=1, keepdims=True)
+    usable = 2 * named > votes.sum(axis=1, keepdims=True)
+    return np.where(usable, emotions / named.clip(1), np.float32(0))
+
+
 def disagreement(path: Path, table: FaceTable) -> dict[str, dict[str, Any]]:
     """Compare FER+'s majority with FER2013's label: how noisy the labels are, by split.
 

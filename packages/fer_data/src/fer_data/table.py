@@ -23,6 +23,7 @@ class FaceTable:
         usage: uint8 (N,), index into ``USAGES``.
         rows: int64 (N,), each face's row in the official ``fer2013.csv``; None where the source doesn't tell.
         notes: What the user should know about how the source was read, as sentences.
+        votes: uint8 (N, 10), FER+'s, columns as in ``FERPLUS_VOTES``; None where nobody asked for them.
     """
 
     images: NDArray[np.uint8]
@@ -30,10 +31,9 @@ class FaceTable:
     usage: NDArray[np.uint8]
     rows: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
+    votes: NDArray[np.uint8] | None = None
 
     def take(self, chosen: NDArray[Any]) -> "FaceTable":
         """Give some of the faces, by a mask (N,) or by positions."""
-        rows = None if self.rows is None else self.rows[chosen]
-        return replace(
-            self, images=self.images[chosen], labels=self.labels[chosen], usage=self.usage[chosen], rows=rows
-        )
+        of_each = {key: x for key, x in vars(self).items() if isinstance(x, np.ndarray)}
+        return replace(self, **{key: x[chosen] for key, x in of_each.items()})
