@@ -14,12 +14,13 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from fer_data import ferplus
 from fer_data.augment import Augment, strength
+from fer_data.batch_augment import BatchAugment, as_input
 from fer_data.emotions import EMOTIONS
-from fer_data.errors import DataError, check_range
+from fer_data.errors import DataError, UserError, check_range
 from fer_data.fer2013 import TRAINING, load, with_votes
 from fer_data.preprocess import Preprocess
 from fer_data.soft_labels import read_soft_labels
-from fer_data.table import USAGES, FaceTable
+from fer_data.table import SIZE, USAGES, FaceTable
 
 Key = int | tuple[int, int]
 Batch = dict[str, torch.Tensor]
@@ -65,6 +66,43 @@ class FaceDataset(Dataset[dict[str, Any]]):
             image = self.augment(image, seed=(self.seed * 1_000_003 + epoch) * 1_000_003 + index)
         beside = {name: column[index] for name, column in self.beside.items()}
         return {"image": torch.from_numpy(self.preprocess(image)), "label": int(self.labels[index]), **beside}
+
+
+class WholeBatches(Dataset[dict[str, Any]]):
+    """Faces as they are, a batch at a time, to be augmented where the network is.
+
+    Args:
+        images: uint8 (N, 48, 48); None gives the faces' positions instead.
+        labels: uint8 (N,), 0 to 6.
+        seed: Decides, together with the epoch and the batch's faces, how the batch is augmented.
+        beside: What else a batch tells of the faces: float32 (N, K) by name.
+    """
+
+    def __init__(
+        self,
+        images: NDArray[np.uint8] | None,
+        labels: NDArray[np.uint8],
+        seed: int,
+        beside: Mapping[str, NDArray[np.float32]],
+    ) -> None:
+        self.images, self.seed = images, seed
+        self.columns: dict[str, NDArray[Any]] = {"label": labels.astype(np.int64), **beside}
+
+    def __len__(self) -> int:
+        return len(self.columns["label"])
+
+    def __getitems__(self, keys: Sequence[tuple[int, int]]) -> dict[str, Any]:
+        """Give the faces ``(epoch, index)`` of one batch.
+
+        Returns:
+            ``image``: uint8 (B, 48, 48), or ``index``: int64 (B,); ``label``: int64 (B,); what is ``beside``, each
+            (B, K); ``augment_seed``: int.
+        """
+        chosen = np.array([index for _, index in keys])
+        faces = {"index": chosen} if self.images is None else {"image": self.images[chosen]}
+        rows = {**faces, **{name: column[chosen] for name, column in self.columns.items()}}
+        mixed = np.random.SeedSequence([self.seed, keys[0][0], *chosen.tolist()]).generate_state(1, np.uint64)
+        return {**{name: torch.from_numpy(x) for name, x in rows.items()}, "augment_seed": int(mixed[0]) >> 1}
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
@@ -123,6 +161,9 @@ class FER2013DataModule(LightningDataModule):
         contrast: Largest change of contrast, as a share.
         gamma: Largest change of gamma, as a share.
         erase: Probability of erasing a rectangle.
+        augment_on: ``workers`` augment face by face with Albumentations; ``device`` augments whole batches, as
+            strongly, where the network is.
+        data_on: ``device`` keeps all of Training there too (66 MB), so that only positions have to travel to it.
         balance: Against class imbalance (disgust has 436 of 28,709 faces): ``sampler`` draws all emotions equally
             often, ``loss`` weighs each face by its emotion's rarity, ``none`` leaves it.
         soft_labels: A file of experiments/soft_labels.py, made for the same data; see ``--soft_label_weight``.
@@ -148,6 +189,8 @@ class FER2013DataModule(LightningDataModule):
         contrast: float | None = None,
         gamma: float | None = None,
         erase: float | None = None,
+        augment_on: Literal["workers", "device"] = "workers",
+        data_on: Literal["host", "device"] = "host",
         balance: Literal["none", "sampler", "loss"] = "none",
         soft_labels: str | None = None,
         seed: int = 0,
@@ -171,6 +214,9 @@ class FER2013DataModule(LightningDataModule):
         if table is not None:
             _check_splits(table, "the table given", USAGES[:2])
         self._table, self.votes = table, votes
+        self.augment_on, self.data_on = augment_on, data_on
+        self._check_places()
+        self._images: torch.Tensor | None = None
 
     @property
     def table(self) -> FaceTable:
@@ -229,7 +275,26 @@ class FER2013DataModule(LightningDataModule):
             weights = torch.from_numpy(1 / self.class_counts.clip(1))[torch.from_numpy(dataset.labels).long()]
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         sampler = EpochSampler(len(dataset), self.seed, weights, rank, world_size)
-        return self._loader(dataset, sampler=sampler, drop_last=len(sampler) >= self.batch_size)
+        whole = {"sampler": sampler, "drop_last": len(sampler) >= self.batch_size}
+        if self.augment_on == "workers":
+            return self._loader(dataset, **whole)
+        images = dataset.images if self.data_on == "host" else None
+        batches = WholeBatches(images, dataset.labels, self.seed, self.beside)
+        return self._loader(batches, collate_fn=_as_it_is, **whole)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Augment a batch of Training, and make it the network's input, where ``augment_on`` is ``device``."""
+        if "augment_seed" not in batch:
+            return batch
+        rest = {name: x for name, x in batch.items() if name not in ("image", "index", "augment_seed")}
+        images = batch["image"] if "image" in batch else self._images_on(batch["index"].device)[batch["index"]]
+        faces = BatchAugment(self.augment.strength)(images, batch["augment_seed"])
+        return {"image": as_input(faces, self.preprocess), **rest}
+
+    def _images_on(self, device: torch.device) -> torch.Tensor:
+        if self._images is None or self._images.device != device:
+            self._images = torch.from_numpy(self.dataset("Training").images).to(device)
+        return self._images
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Load PublicTest; every device sees all of it, so that its metrics are exact."""
@@ -239,7 +304,16 @@ class FER2013DataModule(LightningDataModule):
         """Load PrivateTest; every device sees all of it."""
         return self._loader(self.dataset("PrivateTest"))
 
-    def _loader(self, dataset: FaceDataset, **kwargs: Any) -> DataLoader[Batch]:
+    def _check_places(self) -> None:
+        if self.data_on == "device" and self.augment_on != "device":
+            raise UserError("--data_on device needs --augment_on device as well: workers can't reach faces there")
+        if self.augment_on == "device" and self.preprocess.size != SIZE:
+            raise UserError(
+                f"--augment_on device is for networks whose input_size is {SIZE}, not {self.preprocess.size}: OpenCV "
+                "enlarges faces for the others, and rounds otherwise than torch; use --augment_on workers"
+            )
+
+    def _loader(self, dataset: Dataset[Any], **kwargs: Any) -> DataLoader[Batch]:
         workers = self.num_workers
         if workers < 0:
             gpus = torch.cuda.device_count()
@@ -252,6 +326,10 @@ class FER2013DataModule(LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             **kwargs,
         )
+
+
+def _as_it_is(batch: dict[str, Any]) -> dict[str, Any]:
+    return batch
 
 
 def _check_splits(table: FaceTable, name: str, needed: Sequence[str]) -> None:
