@@ -67,7 +67,7 @@ def cross_fit(out: Path, folds: int, rest: Sequence[str]) -> None:
 
 
 def ask(options: Any, faces: FaceTable) -> np.ndarray:
-    """Give the answers (N, K) of a fold's last weights, averaged with those to mirror images, which it learnt too.
+    """Give the answers (N, K) of a fold's last weights, averaged with those to mirror images, which are trained on too.
 
     The last weights and not the best: those were chosen by the very faces that are asked about.
     """
@@ -78,7 +78,11 @@ def ask(options: Any, faces: FaceTable) -> np.ndarray:
 
     last = Path(options.run_dir) / options.model / options.name / "checkpoints" / "last.ckpt"
     device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"
-    return predict_faces(load_run(last), faces.images, tta=True, device=device).numpy()
+    checkpoint = load_run(last)
+    plain, mirrored = (
+        predict_faces(checkpoint, images, device=device) for images in (faces.images, faces.images[:, :, ::-1])
+    )
+    return ((plain + mirrored) / 2).numpy()
 
 
 if __name__ == "__main__":

@@ -149,7 +149,8 @@ class FER2013DataModule(LightningDataModule):
         data: A file or folder with FER2013 in any known layout; ``auto`` looks in FER2013_DIR and data/ and then
             downloads it; ``synthetic`` draws faces, no download needed.
         batch_size: Faces in a batch, on each device.
-        num_workers: Processes that load; -1 means none without a GPU, else up to 8 for each device.
+        num_workers: Processes that load; -1 means none without a GPU or for what the device augments, else up to 8 for
+            each device.
         augment: Named strength of augmentation: none, flip, light, medium or strong.
         hflip: Probability of a horizontal flip. Here and below: empty keeps the named strength's value.
         vflip: Probability of a vertical flip.
@@ -317,7 +318,8 @@ class FER2013DataModule(LightningDataModule):
         workers = self.num_workers
         if workers < 0:
             gpus = torch.cuda.device_count()
-            workers = min(8, (os.cpu_count() or 1) // gpus) if gpus else 0
+            busy = gpus and not isinstance(dataset, WholeBatches)
+            workers = min(8, (os.cpu_count() or 1) // gpus) if busy else 0
         return DataLoader(
             dataset,
             batch_size=self.batch_size,
