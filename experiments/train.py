@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from fer_data.emotions import FERPLUS_EMOTIONS
 from fer_data.errors import UserError, check_range, sentences
 from fer_models.networks import NETWORKS
 
@@ -175,6 +176,10 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     run = Run(**{field.name: options[field.name] for field in fields(Run)})
     seed_everything(run.seed, workers=True, verbose=False)
     network_config = {key: options[key] for key in groups["network"]}
+    if options.data.partition(":")[0] == "ferplus":
+        if NETWORKS[options.model].task != "classification":
+            raise UserError(f"--data {options.data}: FER+'s labels are for classifiers, which {options.model} is not")
+        network_config["num_classes"] = len(FERPLUS_EMOTIONS)
     task = task_of(options.model)(options.model, network_config, **{key: options[key] for key in groups["task"]})
     arguments = {key: options[key] for key in groups["data"]}
     votes = bool(task.hparams.get("ferplus_weight"))

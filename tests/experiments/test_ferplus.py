@@ -1,6 +1,7 @@
 """Training with FER+ beside FER2013's labels, by the command a user types."""
 
 import csv
+import json
 import sys
 from pathlib import Path
 
@@ -11,11 +12,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "fer_data"))
 
 import make_layouts as make
 
+import evaluate
+import export
 import train
-from fer_data.emotions import EMOTIONS, FERPLUS_VOTES, emotion_index
+from fer_data.emotions import EMOTIONS, FERPLUS_EMOTIONS, FERPLUS_VOTES, emotion_index
+from fer_data.fer2013 import load
 from fer_data.synthetic import synthetic_table
 from fer_data.table import USAGES
-from fer_models import hub
+from fer_models import hub, predict
 
 SMALL = ["--model", "cnn", "--widths", "[8,16,32,32]", "--accelerator", "cpu", "--batch_size", "16"]
 SMALL += ["--augment", "flip", "--lr", "0.05"]
@@ -66,3 +70,37 @@ def test_votes_that_are_not_there_are_a_sentence(tmp_path: Path, capsys: pytest.
     with pytest.raises(SystemExit):
         train.main([*SMALL, "--data", "synthetic:70", "--ferplus_weight", "0.3", "--run_dir", str(tmp_path)])
     assert "no FER+ votes: put fer2013new.csv" in capsys.readouterr().err and not list(tmp_path.iterdir())
+
+
+def test_ferplus_labels_are_a_track_of_their_own(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Train, judge and export on FER+'s eight labels, which no command mixes with FER2013's seven."""
+    run, published = tmp_path / "cnn" / "eight", tmp_path / "published"
+    train.main(
+        [*SMALL, "--data", f"ferplus:{data}", "--max_epochs", "1", "--run_dir", str(tmp_path), "--name", "eight"]
+    )
+    export.main([str(run), str(published), "--data", f"ferplus:{data}"])
+    config = json.loads((published / "config.json").read_text())
+    assert config["labels"] == list(FERPLUS_EMOTIONS) and config["network_config"]["num_classes"] == 8
+    metrics = config["metrics"]["test"]
+    faces = load(f"ferplus:{data}")
+    assert metrics["n"] == (faces.usage == 2).sum() < (load(str(data)).usage == 2).sum()
+    assert list(metrics["per_class"]) == list(FERPLUS_EMOTIONS)
+    assert "Classifier of 8" in (published / "README.md").read_text()
+    capsys.readouterr()
+    judged = ["--checkpoint", str(published), "--out", str(tmp_path / "report")]
+    evaluate.main([*judged, "--data", f"ferplus:{data}", "--json"])
+    assert json.loads(capsys.readouterr().out)["confusion"] == metrics["confusion"]
+    for command, words in (
+        (lambda: evaluate.main([*judged, "--data", str(data)]), "give --data ferplus:PATH"),
+        (lambda: evaluate.main(["--checkpoint", "cnn", "--data", f"ferplus:{data}"]), "without ferplus:"),
+        (lambda: export.main([str(run), str(published), "--data", str(data)]), "fingerprint"),
+    ):
+        with pytest.raises(SystemExit):
+            command()
+        assert words in capsys.readouterr().err
+    with pytest.raises(hub.CheckpointError, match="eight emotions"):
+        predict.load(str(published))
+
+
+def test_ferplus_votes_go_with_ferplus_labels(data: Path):
+    train.main([*SMALL, "--data", f"ferplus:{data}", "--ferplus_weight", "0.3", "--mixup", "0.2", "--fast_dev_run"])

@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from fer_data import ferplus
 from fer_data.augment import Augment, strength
 from fer_data.batch_augment import BatchAugment, as_input
-from fer_data.emotions import EMOTIONS
 from fer_data.errors import DataError, UserError, check_range
 from fer_data.fer2013 import TRAINING, load, with_votes
 from fer_data.preprocess import Preprocess
@@ -147,7 +146,8 @@ class FER2013DataModule(LightningDataModule):
 
     Args:
         data: A file or folder with FER2013 in any known layout; ``auto`` looks in FER2013_DIR and data/ and then
-            downloads it; ``synthetic`` draws faces, no download needed.
+            downloads it; ``synthetic`` draws faces, no download needed; ``ferplus`` and ``ferplus:PATH`` take FER+'s
+            eight labels instead of FER2013's, a track of its own.
         batch_size: Faces in a batch, on each device.
         num_workers: Processes that load; -1 means none without a GPU or for what the device augments, else up to 8 for
             each device.
@@ -232,7 +232,7 @@ class FER2013DataModule(LightningDataModule):
     def class_counts(self) -> NDArray[np.int64]:
         """How many Training faces each emotion has, (7,)."""
         training = self.table.labels[self.table.usage == USAGES.index("Training")]
-        return np.bincount(training, minlength=len(EMOTIONS)).astype(np.int64)
+        return np.bincount(training, minlength=len(self.table.classes)).astype(np.int64)
 
     @property
     def loss_weights(self) -> list[float] | None:
@@ -250,11 +250,9 @@ class FER2013DataModule(LightningDataModule):
         """
         found = {}
         if self.soft_labels is not None:
-            found["soft_label"] = read_soft_labels(Path(self.soft_labels), self.table, EMOTIONS)
+            found["soft_label"] = read_soft_labels(Path(self.soft_labels), self.table, self.table.classes)
         if self.votes:
-            if self.table.votes is None:
-                raise DataError("the table given has no FER+ votes")
-            found["votes"] = ferplus.shares(self.table.votes[self.table.usage == TRAINING])
+            found["votes"] = ferplus.shares(ferplus.votes_of(self.table)[self.table.usage == TRAINING])
         return found
 
     def prepare_data(self) -> None:

@@ -30,7 +30,8 @@ def load(data: str = "auto", *, cache: bool = True) -> FaceTable:
 
     Args:
         data: ``auto`` (see ``locate``), the path of a file or folder in any layout that ``layouts`` knows,
-            ``synthetic`` for drawn faces, or ``synthetic:N`` for N of them.
+            ``synthetic`` for drawn faces, or ``synthetic:N`` for N of them; ``ferplus``, or ``ferplus:PATH``, for
+            FER+'s eight labels instead of FER2013's.
         cache: Keep the parsed data under ``$FER_CACHE`` (else ``~/.cache/fer-lightning``), so that the next start
             is quick. ``images`` is then a read-only memory map.
 
@@ -40,8 +41,12 @@ def load(data: str = "auto", *, cache: bool = True) -> FaceTable:
     Raises:
         DataError: There is no data, or they are bad.
     """
-    if data.partition(":")[0] == "synthetic":
+    kind, _, place = data.partition(":")
+    if kind == "synthetic":
         return _synthetic(data)
+    if kind == "ferplus":
+        faces = place or "auto"
+        return ferplus.relabelled(with_votes(load(faces, cache=cache), faces))
     source = locate(data)
     return cached(source) if cache else layouts.read(source)
 
@@ -100,11 +105,13 @@ def _download() -> Path:
 
 
 def with_votes(table: FaceTable, data: str) -> FaceTable:
-    """Join FER+'s votes, from beside the data, to the faces that ``load(data)`` gave.
+    """Join FER+'s votes, from beside the data, to the faces that ``load(data)`` gave, if they haven't got them.
 
     Raises:
         DataError: There are none, or they don't fit.
     """
+    if table.votes is not None:
+        return table
     drawn = data.partition(":")[0] == "synthetic"
     path = None if drawn else ferplus.find_votes(layouts.find(locate(data))[1])
     if path is None:
@@ -138,7 +145,7 @@ def duplicates(table: FaceTable, groups: NDArray[np.intp] | None = None) -> dict
     """
     groups = image_numbers(table) if groups is None else groups
     distinct = int(groups.max(initial=-1)) + 1
-    counts = np.zeros((distinct, len(USAGES), len(EMOTIONS)), np.int64)
+    counts = np.zeros((distinct, len(USAGES), len(table.classes)), np.int64)
     np.add.at(counts, (groups, table.usage, table.labels), 1)
     found: dict[str, Any] = {"copies": len(groups) - distinct}
     for a, b in combinations_with_replacement(range(len(USAGES)), 2):

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_data.emotions import EMOTIONS
+
 USAGES = ("Training", "PublicTest", "PrivateTest")
 """The challenge's own three splits. Training trains, PublicTest selects, PrivateTest is reported."""
 
@@ -19,11 +21,12 @@ class FaceTable:
 
     Attributes:
         images: uint8 (N, 48, 48), gray.
-        labels: uint8 (N,), index into ``EMOTIONS``.
+        labels: uint8 (N,), index into ``classes``.
         usage: uint8 (N,), index into ``USAGES``.
         rows: int64 (N,), each face's row in the official ``fer2013.csv``; None where the source doesn't tell.
         notes: What the user should know about how the source was read, as sentences.
         votes: uint8 (N, 10), FER+'s, columns as in ``FERPLUS_VOTES``; None where nobody asked for them.
+        classes: Names of the labels: FER2013's seven emotions or FER+'s eight.
     """
 
     images: NDArray[np.uint8]
@@ -32,6 +35,7 @@ class FaceTable:
     rows: NDArray[np.int64] | None = None
     notes: tuple[str, ...] = ()
     votes: NDArray[np.uint8] | None = None
+    classes: tuple[str, ...] = EMOTIONS
 
     def take(self, chosen: NDArray[Any]) -> "FaceTable":
         """Give some of the faces, by a mask (N,) or by positions."""

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import track
 from torch import Tensor
 
+from fer_data.errors import UserError
 from fer_data.fer2013 import dedup_test_mask
 from fer_data.table import USAGES, FaceTable
 from fer_models.hub import Checkpoint, place
@@ -56,6 +57,12 @@ def evaluate(
         PrivateTest without the faces that also stand in Training or PublicTest; the probabilities (N, 7); and the N
         faces' positions in the table.
     """
+    if table.classes != checkpoint.labels:
+        how = "--data ferplus:PATH" if len(checkpoint.labels) > len(table.classes) else "--data PATH, without ferplus:"
+        raise UserError(
+            f"the checkpoint {checkpoint.name} has {len(checkpoint.labels)} emotions, but the data have "
+            f"{len(table.classes)}: give {how}"
+        )
     chosen = np.flatnonzero(table.usage == USAGES.index(SPLITS[split]))
     probabilities = predict_faces(checkpoint, table.images[chosen], tta, device=device)
     labels = torch.from_numpy(table.labels[chosen]).long()

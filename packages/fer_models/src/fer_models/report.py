@@ -17,7 +17,7 @@ from PIL import Image
 from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
 
-from fer_data.emotions import COLOURS, EMOTIONS
+from fer_data.emotions import COLOURS, class_names
 from fer_data.files import write_atomically
 
 matplotlib.use("Agg")
@@ -75,7 +75,7 @@ def confusion_figure(confusion: NDArray[np.int64]) -> Figure:
     for axis, title, text, form in [(axes[0], "counts", confusion, "d"), (axes[1], "per cent of row", share, ".0f")]:
         sns.heatmap(
             share, annot=text, fmt=form, cmap="Blues", vmin=0, vmax=100, cbar=False, square=True, ax=axis,
-            xticklabels=EMOTIONS, yticklabels=EMOTIONS,
+            xticklabels=class_names(len(confusion)), yticklabels=class_names(len(confusion)),
         )  # fmt: skip
         axis.set(title=title, xlabel="answer", ylabel="label")
         axis.tick_params(axis="y", rotation=0)
@@ -104,7 +104,7 @@ def reliability_figure(probabilities: Tensor, labels: Tensor, bins: int = 15) ->
 def roc_figure(probabilities: Tensor, labels: Tensor) -> Figure:
     """Draw one ROC curve for each emotion that occurs, against all others."""
     figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
-    for k, emotion in enumerate(EMOTIONS):
+    for k, emotion in enumerate(class_names(probabilities.shape[1])):
         if 0 < int((labels == k).sum()) < len(labels):
             false, true, _ = binary_roc(probabilities[:, k], (labels == k).long())
             axis.plot(false, true, color=COLOURS[emotion], label=f"{emotion} {float(torch.trapezoid(true, false)):.3f}")
@@ -119,22 +119,22 @@ def mistakes_figure(probabilities: Tensor, labels: Tensor, images: NDArray[np.ui
     confidence, answer = probabilities.max(1)
     wrong = torch.nonzero(answer != labels)[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True)][:MISTAKES].tolist()
-    columns = 7
+    names, columns = class_names(probabilities.shape[1]), 7
     rows = max(1, -(-len(worst) // columns))
     figure, axes = plt.subplots(rows, columns, figsize=(12, 2.05 * rows), layout="constrained", squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, i in zip(axes.flat, worst, strict=False):
         axis.imshow(images[i], cmap="gray", vmin=0, vmax=255)
-        said, label = EMOTIONS[int(answer[i])], EMOTIONS[int(labels[i])]
+        said, label = names[int(answer[i])], names[int(labels[i])]
         axis.set_title(f"{said} {confidence[i]:.2f}\nlabel: {label}", fontsize=8)
     return figure
 
 
 def _predictions(probabilities: Tensor, labels: NDArray[np.uint8], index: NDArray[np.intp]) -> str:
-    names = np.asarray(EMOTIONS)
+    names = np.asarray(class_names(probabilities.shape[1]))
     columns = {"face": index, "label": names[labels], "answer": names[probabilities.argmax(1).numpy()]}
-    shares = pd.DataFrame(probabilities.numpy(), columns=list(EMOTIONS)).round(5)
+    shares = pd.DataFrame(probabilities.numpy(), columns=list(names)).round(5)
     text: str = pd.concat([pd.DataFrame(columns), shares], axis=1).to_csv(index=False)
     return text
 

@@ -74,6 +74,7 @@ class ClassificationTask(BaseTask):
         sam_from: float = 0.67,
     ) -> None:
         super().__init__(model, network_config)
+        self.num_classes: int = network_config.get("num_classes", len(EMOTIONS))
         self.save_hyperparameters()
         check_range("--lr", lr, 0, 1e6)
         check_range("--backbone_lr", backbone_lr, 0)
@@ -92,7 +93,7 @@ class ClassificationTask(BaseTask):
         self.votes_head = nn.Linear(self.network.embedding_dim, len(FERPLUS_EMOTIONS)) if ferplus_weight else None
         self.class_weights: Tensor | None = None
         self.class_counts: Tensor | None = None
-        self.val_metrics = training_metrics(len(EMOTIONS)).clone(prefix="val/")
+        self.val_metrics = training_metrics(self.num_classes).clone(prefix="val/")
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, C, S, S) to logits (B, 7)."""
@@ -122,7 +123,7 @@ class ClassificationTask(BaseTask):
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Give the loss of one batch, blended by mixup or cutmix where they are on."""
         images, blended = self._blend(batch["image"], self._targets(batch))
-        targets, votes = blended.tensor_split([len(EMOTIONS)], dim=1)
+        targets, votes = blended.tensor_split([self.num_classes], dim=1)
         logits, votes_logits = self._answer(images)
         tau = self.hparams["logit_adjustment"]
         adjusted = adjust_logits(logits, self.class_counts, tau) if tau and self.class_counts is not None else logits
@@ -137,7 +138,7 @@ class ClassificationTask(BaseTask):
 
     def _targets(self, batch: dict[str, Tensor]) -> Tensor:
         """Make distributions (B, 7) of labels and soft labels; where votes are learnt, (B, 15) with these."""
-        targets = soft_targets(batch["label"], len(EMOTIONS), self.hparams["label_smoothing"])
+        targets = soft_targets(batch["label"], self.num_classes, self.hparams["label_smoothing"])
         if "soft_label" in batch:
             targets = targets.lerp(batch["soft_label"], self.hparams["soft_label_weight"])
         return targets if self.votes_head is None else torch.cat([targets, batch["votes"]], 1)
@@ -159,7 +160,7 @@ class ClassificationTask(BaseTask):
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Add one batch to the metrics ``val/...``."""
         logits = self(batch["image"])
-        loss = soft_cross_entropy(logits, soft_targets(batch["label"], len(EMOTIONS)))
+        loss = soft_cross_entropy(logits, soft_targets(batch["label"], self.num_classes))
         self.val_metrics.update(logits.float(), batch["label"])
         shown: dict[str, Any] = {"val/loss": loss, **dict(self.val_metrics.items())}
         self.log_dict(shown, on_epoch=True, prog_bar=True, batch_size=len(logits), sync_dist=True)
