@@ -175,11 +175,7 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     quiet_lightning()
     run = Run(**{field.name: options[field.name] for field in fields(Run)})
     seed_everything(run.seed, workers=True, verbose=False)
-    network_config = {key: options[key] for key in groups["network"]}
-    if options.data.partition(":")[0] == "ferplus":
-        if NETWORKS[options.model].task != "classification":
-            raise UserError(f"--data {options.data}: FER+'s labels are for classifiers, which {options.model} is not")
-        network_config["num_classes"] = len(FERPLUS_EMOTIONS)
+    network_config = _network_config(options, groups["network"])
     task = task_of(options.model)(options.model, network_config, **{key: options[key] for key in groups["task"]})
     arguments = {key: options[key] for key in groups["data"]}
     votes = bool(task.hparams.get("ferplus_weight"))
@@ -205,6 +201,16 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
         _write_facts(run_dir, {**facts, "seconds": None if checkpoint else round(time.monotonic() - start)})
     if trainer.is_global_zero:
         print(_farewell(run, trainer, task.monitor[0], options.data))
+
+
+def _network_config(options: Any, keys: Sequence[str]) -> dict[str, Any]:
+    """Give the network's arguments; how many emotions it names follows from the data."""
+    config = {key: options[key] for key in keys}
+    if options.data.partition(":")[0] != "ferplus":
+        return config
+    if NETWORKS[options.model].task != "classification":
+        raise UserError(f"--data {options.data}: FER+'s labels are for classifiers, which {options.model} is not")
+    return {**config, "num_classes": len(FERPLUS_EMOTIONS)}
 
 
 def fit(trainer: Any, task: Any, data: Any, checkpoint: Path | None) -> None:

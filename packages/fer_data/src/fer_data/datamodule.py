@@ -212,19 +212,16 @@ class FER2013DataModule(LightningDataModule):
                 brightness=brightness, contrast=contrast, gamma=gamma, erase=erase,
             )
         )  # fmt: skip
-        if table is not None:
-            _check_splits(table, "the table given", USAGES[:2])
-        self._table, self.votes = table, votes
-        self.augment_on, self.data_on = augment_on, data_on
+        self.votes, self.augment_on, self.data_on = votes, augment_on, data_on
         self._check_places()
+        self._table = table and _checked(table, "the table given", USAGES[:2])
         self._images: torch.Tensor | None = None
 
     @property
     def table(self) -> FaceTable:
         """All faces, read on first use."""
         if self._table is None:
-            table = load(self.data)
-            _check_splits(table, self.data, USAGES)
+            table = _checked(load(self.data), self.data, USAGES)
             self._table = with_votes(table, self.data) if self.votes else table
         return self._table
 
@@ -332,7 +329,9 @@ def _as_it_is(batch: dict[str, Any]) -> dict[str, Any]:
     return batch
 
 
-def _check_splits(table: FaceTable, name: str, needed: Sequence[str]) -> None:
+def _checked(table: FaceTable, name: str, needed: Sequence[str]) -> FaceTable:
+    """Give the table, if it has faces in all splits that are needed."""
     empty = [usage for i, usage in enumerate(USAGES) if usage in needed and not (table.usage == i).any()]
     if empty:
         raise DataError(f"{name} has no {' and no '.join(empty)} faces: training needs all of {', '.join(needed)}")
+    return table

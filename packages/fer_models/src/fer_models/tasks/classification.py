@@ -76,16 +76,10 @@ class ClassificationTask(BaseTask):
         super().__init__(model, network_config)
         self.num_classes: int = network_config.get("num_classes", len(EMOTIONS))
         self.save_hyperparameters()
-        check_range("--lr", lr, 0, 1e6)
-        check_range("--backbone_lr", backbone_lr, 0)
-        check_range("--weight_decay", weight_decay, 0)
-        check_range("--warmup_epochs", warmup_epochs, 0)
-        check_range("--label_smoothing", label_smoothing, 0, 1)
-        check_range("--soft_label_weight", soft_label_weight, 0, 1)
-        check_range("--ferplus_weight", ferplus_weight, 0)
-        check_range("--mixup", mixup, 0)
-        check_range("--cutmix", cutmix, 0)
-        check_range("--sam_rho", sam_rho, 0)
+        most = {"lr": 1e6, "label_smoothing": 1.0, "soft_label_weight": 1.0}
+        at_least_zero = ("backbone_lr", "weight_decay", "warmup_epochs", "ferplus_weight", "mixup", "cutmix", "sam_rho")
+        for option in (*most, *at_least_zero):
+            check_range(f"--{option}", self.hparams[option], 0, most.get(option, math.inf))
         if sam_rho and optimizer != "sgd":
             raise UserError(f"--sam_rho {sam_rho} works with --optimizer sgd only, not {optimizer}")
         if pretrained:
