@@ -1,7 +1,7 @@
 """Publish a run as a checkpoint folder: ``python experiments/export.py runs/cnn/NAME checkpoints/cnn --data auto``.
 
-The published weights (float16) are judged on PublicTest and PrivateTest; config.json and the card tell the figures. Of a
-GAN the generator alone is published.
+The published weights (float16) are judged on PublicTest and PrivateTest; config.json and the card tell the figures. Of
+a GAN the generator alone is published.
 """
 
 import json

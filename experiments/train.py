@@ -18,6 +18,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
+from fer_data.emotions import FERPLUS_EMOTIONS
 from fer_data.errors import UserError, check_range, sentences
 from fer_models.networks import NETWORKS
 
@@ -159,15 +160,15 @@ def build_parser(model: str) -> tuple[Any, dict[str, list[str]]]:
         "run": parser.add_class_arguments(Run),
         "network": parser.add_class_arguments(NETWORKS[model], skip={"num_classes"}),
         "task": parser.add_class_arguments(task_of(model), skip={"model", "network_config"}),
-        "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess", "table"}),
+        "data": parser.add_class_arguments(FER2013DataModule, skip={"seed", "preprocess", "votes", "table"}),
     }
     parser.set_defaults(**NETWORKS[model].training_defaults)
     arrange(parser, model)
     return parser, groups
 
 
-def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
-    """Build network, data and trainer; fit; say where the checkpoint is."""
+def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = None) -> None:
+    """Build network, data and trainer; fit; say where the checkpoint is. A ``FaceTable`` takes the place of --data."""
     from lightning import seed_everything
     from lightning.pytorch.utilities import rank_zero_only
 
@@ -178,10 +179,12 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
     quiet_lightning()
     run = Run(**{field.name: options[field.name] for field in fields(Run)})
     seed_everything(run.seed, workers=True, verbose=False)
-    network_config = {key: options[key] for key in groups["network"]}
+    network_config = _network_config(options, groups["network"])
     task = task_of(options.model)(options.model, network_config, **{key: options[key] for key in groups["task"]})
     arguments = {key: options[key] for key in groups["data"]}
-    data = FER2013DataModule(**arguments, seed=run.seed, preprocess=task.preprocess)
+    votes = bool(task.hparams.get("ferplus_weight"))
+    data = FER2013DataModule(**arguments, seed=run.seed, preprocess=task.preprocess, votes=votes, table=table)
+    data.prepare_data()
     run_dir = run_folder(run, options.model)
     if getattr(rank_zero_only, "rank", 0) == 0 and run_dir.exists() and run.resume is None and not run.fast_dev_run:
         raise UserError(f"the run {run_dir} exists already: choose another --name, or continue it with --resume auto")
@@ -202,6 +205,16 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any) -> None:
         _write_facts(run_dir, {**facts, "seconds": None if checkpoint else round(time.monotonic() - start)})
     if trainer.is_global_zero:
         print(_farewell(run, trainer, task.monitor[0], options.data))
+
+
+def _network_config(options: Any, keys: Sequence[str]) -> dict[str, Any]:
+    """Give the network's arguments; how many emotions it names follows from the data."""
+    config = {key: options[key] for key in keys}
+    if options.data.partition(":")[0] != "ferplus":
+        return config
+    if NETWORKS[options.model].task != "classification":
+        raise UserError(f"--data {options.data}: FER+'s labels are for classifiers, which {options.model} is not")
+    return {**config, "num_classes": len(FERPLUS_EMOTIONS)}
 
 
 def fit(trainer: Any, task: Any, data: Any, checkpoint: Path | None) -> None:

@@ -203,6 +203,8 @@ def test_every_model_goes_through_the_trainer(model: str, tmp_path: Path, capsys
         ["--precision", "bf16-mixed"],
         ["--optimizer", "adamw"],
         ["--balance", "sampler"],
+        ["--augment_on", "device"],
+        ["--augment_on", "device", "--data_on", "device", "--mixup", "0.2"],
     ],
 )
 def test_every_option_of_the_recipe_goes_through_the_trainer(option: list[str]):

@@ -40,6 +40,15 @@ def test_flips_mirror_the_right_way():
     assert np.array_equal(Augment(Strength(vflip=1))(FACE, seed=0), FACE[::-1])
 
 
+def test_transforms_draw_independently_of_one_another():
+    augment = Augment(Strength(hflip=0.5, erase=0.5))
+    changed = [augment(FACE, seed=seed) for seed in range(100)]
+    mirrored = np.array([(face == FACE[:, ::-1]).mean() > 0.5 for face in changed])
+    whole = np.array([any(np.array_equal(face, same) for same in (FACE, FACE[:, ::-1])) for face in changed])
+    counts = [int((mirrored & whole).sum()), int((mirrored & ~whole).sum()), int((~mirrored & whole).sum())]
+    assert all(12 < n < 40 for n in [*counts, 100 - sum(counts)])
+
+
 def test_rotation_stays_within_its_limit():
     """A bright bar on black, rotated by at most 10 degrees, keeps its direction within 10 degrees."""
     bar = np.zeros((48, 48), np.uint8)

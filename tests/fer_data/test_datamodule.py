@@ -1,10 +1,16 @@
 """The datamodule: batches that a seed decides, official splits, balance."""
 
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import make_layouts as make
 
 from fer_data.datamodule import EpochSampler, FER2013DataModule
 from fer_data.errors import DataError
@@ -109,3 +115,20 @@ def test_a_table_from_python_takes_the_place_of_data():
     only_training = FaceTable(few.images, few.labels, np.zeros_like(few.usage))
     with pytest.raises(DataError, match="the table given has no PublicTest"):
         FER2013DataModule(table=only_training)
+
+
+def test_votes_come_with_their_own_faces(tmp_path: Path):
+    table = make.small_table()
+    make.write_csv(table, tmp_path / "fer2013.csv")
+    make.write_votes(table, tmp_path / "fer2013new.csv")
+    module = FER2013DataModule(str(tmp_path), batch_size=16, augment="none", votes=True)
+    row_of = {image.tobytes(): row for row, image in enumerate(table.images)}
+    for batch in module.train_dataloader():
+        pixels = (batch["image"] * 0.2550 + 0.5077).mul(255).round().byte().squeeze(1).numpy()
+        for image, votes in zip(pixels, batch["votes"], strict=True):
+            expected = np.bincount([0] * 9 + [row_of[image.tobytes()] % 10], minlength=10)[:8]
+            assert np.allclose(votes, expected / expected.sum())
+    assert "votes" not in next(iter(module.val_dataloader()))
+    assert "votes" not in next(iter(FER2013DataModule(str(tmp_path)).train_dataloader()))
+    with pytest.raises(DataError, match="table given has no FER"):
+        FER2013DataModule(table=table, votes=True).prepare_data()

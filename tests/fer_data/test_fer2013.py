@@ -330,3 +330,18 @@ def test_real_data():
     if path and table.rows is not None:
         labels = ferplus.majority(ferplus.read_votes(path, table))
         assert int((labels[table.usage == 2] >= 0).sum()) == 3153
+
+
+def test_ferplus_takes_the_majorities_and_leaves_other_faces_out(tmp_path: Path):
+    make.write_csv(TABLE, tmp_path / "fer2013.csv")
+    make.write_votes(TABLE, tmp_path / "fer2013new.csv")
+    lines = (tmp_path / "fer2013new.csv").read_text().splitlines()
+    kept = ",".join(lines[6].split(",")[:2])
+    lines[6], lines[9] = f"{kept},0,0,0,1,0,0,0,9,0,0", f"{','.join(lines[9].split(',')[:2])},1,0,0,0,0,0,0,0,0,9"
+    (tmp_path / "fer2013new.csv").write_text("\n".join(lines) + "\n")
+    table = fer2013.load(f"ferplus:{tmp_path}")
+    assert len(table.labels) == len(TABLE.labels) - 1 and 8 not in table.rows  # nine of ten say: no face
+    assert table.classes[table.labels[5]] == "contempt" and set(table.labels) == {0, 7}
+    assert np.array_equal(table.images[5], TABLE.images[5]) and np.array_equal(table.images[8], TABLE.images[9])
+    assert "1 faces without a majority" in table.notes[-1]
+    assert fer2013.fingerprint(table) != fer2013.fingerprint(fer2013.load(str(tmp_path)))

@@ -1,6 +1,7 @@
 """Augmentation of training faces with Albumentations: the one file that imports it."""
 
 import os
+import random
 import warnings
 from dataclasses import dataclass, fields, replace
 
@@ -95,7 +96,8 @@ class Augment:
 
     def __call__(self, image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
         """Augment one face, uint8 (H, W); the same seed gives the same change, in any process."""
-        self._compose.set_random_seed(seed % 2**32)
+        # set_random_seed would start every transform at the same number: what is erased would always be mirrored too.
+        self._compose.set_random_state(np.random.default_rng(seed), random.Random(seed))
         augmented: NDArray[np.uint8] = self._compose(image=image)["image"]
         return augmented
 

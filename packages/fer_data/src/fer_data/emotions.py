@@ -21,8 +21,8 @@ FERPLUS_VOTES = (
 )  # fmt: skip
 """The ten columns of FER+'s ``fer2013new.csv``; NF is 'not a face'."""
 
-FERPLUS_EMOTIONS = FERPLUS_VOTES[:8]
-"""The eight classes of the FER+ paper (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041)."""
+FERPLUS_EMOTIONS = tuple(ALIASES.get(name, name) for name in FERPLUS_VOTES[:8])
+"""The eight classes of the FER+ paper (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041), in our names."""
 
 COLOURS = {
     "angry": "#D55E00",
@@ -32,8 +32,14 @@ COLOURS = {
     "sad": "#0072B2",
     "surprise": "#56B4E9",
     "neutral": "#7F7F7F",
+    "contempt": "#000000",
 }
 """Okabe and Ito's palette, which stays apart for colour-blind readers; used in every plot and page."""
+
+
+def class_names(count: int) -> tuple[str, ...]:
+    """Name the classes of a classifier by their number: 7 are FER2013's, 8 are FER+'s."""
+    return {len(EMOTIONS): EMOTIONS, len(FERPLUS_EMOTIONS): FERPLUS_EMOTIONS}[count]
 
 
 def emotion_index(name: str) -> int | None:

@@ -3,6 +3,7 @@
 import logging
 import os
 from contextlib import suppress
+from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ def load(data: str = "auto", *, cache: bool = True) -> FaceTable:
 
     Args:
         data: ``auto`` (see ``locate``), the path of a file or folder in any layout that ``layouts`` knows,
-            ``synthetic`` for drawn faces, or ``synthetic:N`` for N of them.
+            ``synthetic`` for drawn faces, or ``synthetic:N`` for N of them; ``ferplus``, or ``ferplus:PATH``, for
+            FER+'s eight labels instead of FER2013's.
         cache: Keep the parsed data under ``$FER_CACHE`` (else ``~/.cache/fer-lightning``), so that the next start
             is quick. ``images`` is then a read-only memory map.
 
@@ -39,8 +41,12 @@ def load(data: str = "auto", *, cache: bool = True) -> FaceTable:
     Raises:
         DataError: There is no data, or they are bad.
     """
-    if data.partition(":")[0] == "synthetic":
+    kind, _, place = data.partition(":")
+    if kind == "synthetic":
         return _synthetic(data)
+    if kind == "ferplus":
+        faces = place or "auto"
+        return ferplus.relabelled(with_votes(load(faces, cache=cache), faces))
     source = locate(data)
     return cached(source) if cache else layouts.read(source)
 
@@ -98,12 +104,29 @@ def _download() -> Path:
         ) from None
 
 
+def with_votes(table: FaceTable, data: str) -> FaceTable:
+    """Join FER+'s votes, from beside the data, to the faces that ``load(data)`` gave, if they haven't got them.
+
+    Raises:
+        DataError: There are none, or they don't fit.
+    """
+    if table.votes is not None:
+        return table
+    drawn = data.partition(":")[0] == "synthetic"
+    path = None if drawn else ferplus.find_votes(layouts.find(locate(data))[1])
+    if path is None:
+        raise DataError(
+            f"--data {data} has no FER+ votes: put fer2013new.csv of the microsoft/FERPlus repository beside the faces"
+        )
+    return replace(table, votes=ferplus.read_votes(path, table))
+
+
 def fingerprint(table: FaceTable) -> str:
     """Give the SHA-256 of images, labels and usage, as 64 hex digits; the order of the faces counts."""
     return digest(table.images, table.labels, table.usage)
 
 
-def _groups(table: FaceTable) -> NDArray[np.intp]:
+def image_numbers(table: FaceTable) -> NDArray[np.intp]:
     """Number the distinct images, (N,): faces with the same number have the same pixels."""
     return np.asarray(pd.factorize(np.array(layouts.content_hashes(table.images)))[0])
 
@@ -120,9 +143,9 @@ def duplicates(table: FaceTable, groups: NDArray[np.intp] | None = None) -> dict
         ``"Training"`` and ``"Training+PrivateTest"``: ``pairs`` of faces with the same pixels, and how many of
         these pairs have ``different_labels``.
     """
-    groups = _groups(table) if groups is None else groups
+    groups = image_numbers(table) if groups is None else groups
     distinct = int(groups.max(initial=-1)) + 1
-    counts = np.zeros((distinct, len(USAGES), len(EMOTIONS)), np.int64)
+    counts = np.zeros((distinct, len(USAGES), len(table.classes)), np.int64)
     np.add.at(counts, (groups, table.usage, table.labels), 1)
     found: dict[str, Any] = {"copies": len(groups) - distinct}
     for a, b in combinations_with_replacement(range(len(USAGES)), 2):
@@ -139,7 +162,7 @@ def _pairs(counts: NDArray[np.int64], a: int, b: int) -> int:
 
 def dedup_test_mask(table: FaceTable, groups: NDArray[np.intp] | None = None) -> NDArray[np.bool_]:
     """Mark the PrivateTest faces whose image stands in neither Training nor PublicTest; bool (N,)."""
-    groups = _groups(table) if groups is None else groups
+    groups = image_numbers(table) if groups is None else groups
     test: NDArray[np.bool_] = table.usage == PRIVATE_TEST
     return test & ~np.isin(groups, groups[~test])
 
@@ -165,7 +188,7 @@ def stats(data: str = "auto", *, cache: bool = True) -> dict[str, Any]:
         for split, usage in enumerate(USAGES)
     }
     mean, std = cv2.meanStdDev(table.images[table.usage == TRAINING].reshape(-1, SIZE))
-    groups = _groups(table)
+    groups = image_numbers(table)
     return {
         "source": source,
         "n": len(table.labels),

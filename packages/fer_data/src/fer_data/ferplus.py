@@ -1,5 +1,6 @@
 """FER+: ten people's votes on each face of FER2013 (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,49 @@ def majority(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
     label = kept.argmax(axis=1)
     decided = (kept.max(axis=1) > 0.5 * kept.sum(axis=1)) & (label < len(FERPLUS_EMOTIONS))
     return np.where(decided, label, -1).astype(np.int8)
+
+
+def votes_of(table: FaceTable) -> NDArray[np.uint8]:
+    """Give a table's votes, uint8 (N, 10).
+
+    Raises:
+        DataError: It has none.
+    """
+    if table.votes is None:
+        raise DataError("the table given has no FER+ votes: add them with fer_data.fer2013.with_votes")
+    return table.votes
+
+
+def relabelled(table: FaceTable) -> FaceTable:
+    """Give faces their FER+ majorities for labels; those that have none are left out.
+
+    Raises:
+        DataError: The table has no votes.
+    """
+    label = majority(votes_of(table))
+    decided = label >= 0
+    note = f"The labels are FER+'s; {int((~decided).sum()):,} faces without a majority for an emotion are left out."
+    return replace(
+        table.take(decided),
+        labels=label[decided].astype(np.uint8),
+        classes=FERPLUS_EMOTIONS,
+        notes=(*table.notes, note),
+    )
+
+
+def shares(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Give how the votes for an emotion are shared out among the eight.
+
+    Args:
+        votes: uint8 (N, 10), columns as in ``FERPLUS_VOTES``.
+
+    Returns:
+        float32 (N, 8): rows sum to 1, or to 0 where no more than half of a face's votes name an emotion.
+    """
+    emotions = votes[:, : len(FERPLUS_EMOTIONS)].astype(np.float32)
+    named = emotions.sum(axis=1, keepdims=True)
+    usable = 2 * named > votes.sum(axis=1, keepdims=True)
+    return np.where(usable, emotions / named.clip(1), np.float32(0))
 
 
 def disagreement(path: Path, table: FaceTable) -> dict[str, dict[str, Any]]:

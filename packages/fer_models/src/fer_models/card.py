@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from fer_data.emotions import EMOTIONS
+
 FRONT = """---
 license: apache-2.0
 pipeline_tag: {pipeline}
@@ -42,14 +44,11 @@ def model_card(name: str, config: dict[str, Any]) -> str:
     return f"""{front}
 # {name}
 
-Classifier of seven facial expressions in gray {side}x{side} faces: the network `{config["model"]}` with
-{config["parameters"] / 1e6:.2f} M parameters, trained from scratch on FER2013's Training split.
+Classifier of {len(metrics["test"]["per_class"])} facial expressions in gray {side}x{side} faces: the network
+`{config["model"]}` with {config["parameters"] / 1e6:.2f} M parameters, trained from scratch on FER2013's Training
+split.
 
-```python
-from fer_models.predict import load
-for face in load("{name}")("photo.jpg"):
-    print(face.emotion, face.probabilities)
-```
+{_use(name, config)}
 
 ## Figures
 
@@ -135,6 +134,21 @@ def _training(config: dict[str, Any]) -> str:
 
 Code {training.get("git_commit", "unknown")}; data fingerprint {config["data_fingerprint"][:16]}; machine:
 {training.get("machine", "unknown")}; time: {_minutes(training.get("seconds"))}."""
+
+
+def _use(name: str, config: dict[str, Any]) -> str:
+    """Show how to use it, and say which track it belongs to where that is not FER2013's own."""
+    if len(config["metrics"]["test"]["per_class"]) > len(EMOTIONS):
+        return (
+            "Its labels are FER+'s majorities, on faces that have one: compare its figures with others on FER+ only.\n"
+            "It is for `experiments/evaluate.py` with `--data ferplus:DATA`; `fer-models predict` wants seven emotions."
+        )
+    votes = "Trained with FER+'s votes beside the labels: compare it with models that had them too.\n\n"
+    return f"""{votes if config["training"].get("ferplus_weight") else ""}```python
+from fer_models.predict import load
+for face in load("{name}")("photo.jpg"):
+    print(face.emotion, face.probabilities)
+```"""
 
 
 def _row(label: str, part: dict[str, Any]) -> str:

@@ -119,7 +119,12 @@ def evaluate(
         The metrics (see ``judge``) with ``split``, ``tta`` and, for ``test``, ``test_dedup``: the same metrics on
         PrivateTest without the faces that also stand in Training or PublicTest; the probabilities (N, 7); and the N
         faces' positions in the table.
+
+    Raises:
+        UserError: A checkpoint is of no classifier, or has other emotions than the table.
     """
+    for checkpoint in checkpoints:
+        _check_emotions(checkpoint, table)
     chosen = np.flatnonzero(table.usage == USAGES.index(SPLITS[split]))
     images = table.images[chosen]
     probabilities = torch.stack([predict_faces(member, images, tta, device=device) for member in checkpoints]).mean(0)
@@ -130,6 +135,15 @@ def evaluate(
         unique = torch.from_numpy(dedup_test_mask(table)[chosen])
         metrics["test_dedup"] = judge(probabilities[unique], labels[unique])
     return metrics, probabilities, chosen
+
+
+def _check_emotions(checkpoint: Checkpoint, table: FaceTable) -> None:
+    if table.classes != checkpoint.labels:
+        how = "--data ferplus:PATH" if len(checkpoint.labels) > len(table.classes) else "--data PATH, without ferplus:"
+        raise UserError(
+            f"the checkpoint {checkpoint.name} has {len(checkpoint.labels)} emotions, but the data have "
+            f"{len(table.classes)}: give {how}"
+        )
 
 
 def judge_published(checkpoint: Checkpoint, table: FaceTable) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save
 
-from fer_data.emotions import EMOTIONS
+from fer_data.emotions import EMOTIONS, FERPLUS_EMOTIONS, class_names
 from fer_data.errors import UserError
 from fer_data.files import write_atomically
 from fer_data.preprocess import FER2013_MEAN, FER2013_STD, Preprocess
@@ -47,6 +47,11 @@ class Checkpoint:
     network: Network
     preprocess: Preprocess
     config: dict[str, Any]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions, in the order of the network's classes."""
+        return _labels(self.config)
 
 
 def checkpoints_dir() -> Path:
@@ -91,6 +96,8 @@ def load(name: str) -> Checkpoint:
         weights = load_file(folder / WEIGHTS)
         network.load_state_dict({key: x.float() if x.is_floating_point() else x for key, x in weights.items()})
         preprocess = Preprocess.from_dict(config["preprocess"])
+        if list(_labels(config)) != config["labels"]:
+            raise UserError(f"{config['network_config']} doesn't give the emotions {config['labels']}")
         if (preprocess.size, preprocess.channels) != (network.input_size, network.input_channels):
             raise UserError(f"{preprocess} is not what {config['model']} takes")
     except Exception as error:  # a stranger's file can hold anything
@@ -172,7 +179,9 @@ def save_checkpoint(folder: Path, network: Network, config: dict[str, Any], card
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in network.state_dict().items()
     }
-    text = json.dumps({"format_version": FORMAT_VERSION, "labels": list(EMOTIONS), **config}, indent=2, allow_nan=False)
+    text = json.dumps(
+        {"format_version": FORMAT_VERSION, "labels": _labels(config), **config}, indent=2, allow_nan=False
+    )
     write_atomically(folder / WEIGHTS, save(weights))
     write_atomically(folder / CARD, card.encode())
     write_atomically(folder / CONFIG, f"{text}\n".encode())
@@ -196,6 +205,10 @@ def new_folder(target: Path) -> Iterator[Path]:
         new.rename(target)
 
 
+def _labels(config: dict[str, Any]) -> tuple[str, ...]:
+    return class_names(config["network_config"].get("num_classes", len(EMOTIONS)))
+
+
 def _first_line(error: Exception) -> str:
     return str(error).splitlines()[0] if str(error) else type(error).__name__
 
@@ -214,8 +227,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         )
     if not isinstance(model, str) or model not in NETWORKS:
         raise CheckpointError(f"{folder / CONFIG} names the network {model!r}; known are {', '.join(NETWORKS)}")
-    if labels != list(EMOTIONS):
+    if labels not in (list(EMOTIONS), list(FERPLUS_EMOTIONS)):
         raise CheckpointError(
-            f"{folder / CONFIG} orders the emotions {labels}, but this project's order is {list(EMOTIONS)}"
+            f"{folder / CONFIG} orders the emotions {labels}, but this project's order is {list(EMOTIONS)}, or for "
+            f"FER+ {list(FERPLUS_EMOTIONS)}"
         )
     return config

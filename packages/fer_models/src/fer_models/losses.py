@@ -36,6 +36,18 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | 
     return (per_class * class_weights).sum() / (targets * class_weights).sum()
 
 
+def votes_cross_entropy(logits: Tensor, shares: Tensor) -> Tensor:
+    """Cross-entropy against shares of votes, averaged over the faces that have any.
+
+    It is the Kullback-Leibler divergence but for the votes' own entropy, which no weight changes.
+
+    Args:
+        logits: (B, K).
+        shares: (B, K), rows sum to 1, or to 0 where there are no usable votes.
+    """
+    return -(shares * F.log_softmax(logits.float(), dim=1)).sum() / shares.sum().clamp_min(1e-6)
+
+
 def mixup(images: Tensor, targets: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     """Blend each face and its target with another's (Zhang et al. 2018, https://arxiv.org/abs/1710.09412).
 

@@ -35,6 +35,10 @@ class EmotionPredictor:
     """
 
     def __init__(self, checkpoint: hub.Checkpoint, detector: FaceDetector | None = None, device: str = "cpu") -> None:
+        if checkpoint.labels != EMOTIONS:
+            raise hub.CheckpointError(
+                f"the checkpoint {checkpoint.name} names FER+'s eight emotions, for evaluate.py: choose another here"
+            )
         self.checkpoint, self.device = checkpoint, device
         self.network = hub.place(checkpoint.network, device)
         self._detector, self._lock = detector, Lock()

@@ -18,7 +18,7 @@ from PIL import Image, ImageChops
 from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
 
-from fer_data.emotions import COLOURS, EMOTIONS
+from fer_data.emotions import COLOURS, class_names
 from fer_data.files import write_atomically
 from fer_models.evaluation import TTA
 
@@ -77,7 +77,7 @@ def confusion_figure(confusion: NDArray[np.int64], rows: str = "label", columns:
     for axis, title, text, form in [(axes[0], "counts", confusion, "d"), (axes[1], "per cent of row", share, ".0f")]:
         sns.heatmap(
             share, annot=text, fmt=form, cmap="Blues", vmin=0, vmax=100, cbar=False, square=True, ax=axis,
-            xticklabels=EMOTIONS, yticklabels=EMOTIONS,
+            xticklabels=class_names(len(confusion)), yticklabels=class_names(len(confusion)),
         )  # fmt: skip
         axis.set(title=title, xlabel=columns, ylabel=rows)
         axis.tick_params(axis="y", rotation=0)
@@ -106,7 +106,7 @@ def reliability_figure(probabilities: Tensor, labels: Tensor, bins: int = 15) ->
 def roc_figure(probabilities: Tensor, labels: Tensor) -> Figure:
     """Draw one ROC curve for each emotion that occurs, against all others."""
     figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
-    for k, emotion in enumerate(EMOTIONS):
+    for k, emotion in enumerate(class_names(probabilities.shape[1])):
         if 0 < int((labels == k).sum()) < len(labels):
             false, true, _ = binary_roc(probabilities[:, k], (labels == k).long())
             axis.plot(false, true, color=COLOURS[emotion], label=f"{emotion} {float(torch.trapezoid(true, false)):.3f}")
@@ -125,7 +125,8 @@ def worst_mistakes(probabilities: Tensor, labels: Tensor) -> list[tuple[int, str
     confidence, answer = probabilities.max(1)
     wrong = torch.nonzero(answer != labels)[:, 0]
     worst = wrong[confidence[wrong].argsort(descending=True)][:MISTAKES].tolist()
-    return [(i, EMOTIONS[int(answer[i])], float(confidence[i]), EMOTIONS[int(labels[i])]) for i in worst]
+    names = class_names(probabilities.shape[1])
+    return [(i, names[int(answer[i])], float(confidence[i]), names[int(labels[i])]) for i in worst]
 
 
 def mistakes_figure(probabilities: Tensor, labels: Tensor, images: NDArray[np.uint8]) -> Figure:
@@ -142,9 +143,9 @@ def mistakes_figure(probabilities: Tensor, labels: Tensor, images: NDArray[np.ui
 
 
 def _predictions(probabilities: Tensor, labels: NDArray[np.uint8], index: NDArray[np.intp]) -> str:
-    names = np.asarray(EMOTIONS)
+    names = np.asarray(class_names(probabilities.shape[1]))
     columns = {"face": index, "label": names[labels], "answer": names[probabilities.argmax(1).numpy()]}
-    shares = pd.DataFrame(probabilities.numpy(), columns=list(EMOTIONS)).round(5)
+    shares = pd.DataFrame(probabilities.numpy(), columns=list(names)).round(5)
     text: str = pd.concat([pd.DataFrame(columns), shares], axis=1).to_csv(index=False)
     return text
 

@@ -13,7 +13,7 @@ from torchmetrics.functional.classification import (
     multiclass_confusion_matrix,
 )
 
-from fer_data.emotions import EMOTIONS
+from fer_data.emotions import class_names
 from fer_data.errors import UserError
 
 BOOTSTRAPS = 2000
@@ -34,7 +34,7 @@ def judge(probabilities: Tensor, labels: Tensor, seed: int = 0) -> dict[str, Any
     """Compute all metrics of a classifier on one set of faces.
 
     Args:
-        probabilities: (N, 7) float, rows sum to 1.
+        probabilities: (N, 7) float, or (N, 8) for FER+'s classes, rows sum to 1.
         labels: (N,) int64.
         seed: Of the bootstrap.
 
@@ -46,7 +46,7 @@ def judge(probabilities: Tensor, labels: Tensor, seed: int = 0) -> dict[str, Any
     """
     if len(labels) == 0 or not probabilities.isfinite().all():
         raise UserError(f"{len(labels)} faces can't be judged: there are none, or the network's answers are no numbers")
-    k = len(EMOTIONS)
+    k = probabilities.shape[1]
     confusion = multiclass_confusion_matrix(probabilities, labels, k)
     present = torch.bincount(labels, minlength=k).nonzero()[:, 0]
     auroc = (
@@ -57,7 +57,7 @@ def judge(probabilities: Tensor, labels: Tensor, seed: int = 0) -> dict[str, Any
     return {
         "n": len(labels),
         **summary(confusion),
-        **bootstrap_intervals(probabilities.argmax(1), labels, seed),
+        **bootstrap_intervals(confusion, seed),
         "auroc": None if auroc is None else float(auroc),
         "ece": float(multiclass_calibration_error(probabilities, labels, k, n_bins=15)),
         "nll": float(-probabilities[torch.arange(len(labels)), labels].clamp_min(1e-12).log().mean()),
@@ -85,21 +85,19 @@ def per_class(confusion: Tensor) -> dict[str, dict[str, float | int]]:
     columns = zip(*(rate.tolist() for rate in _rates(confusion)), strict=True)
     return {
         emotion: {"precision": p, "recall": r, "f1": f, "support": int(n)}
-        for emotion, (p, r, f, n) in zip(EMOTIONS, columns, strict=True)
+        for emotion, (p, r, f, n) in zip(class_names(len(confusion)), columns, strict=True)
     }
 
 
-def bootstrap_intervals(predicted: Tensor, labels: Tensor, seed: int) -> dict[str, list[float]]:
+def bootstrap_intervals(confusion: Tensor, seed: int) -> dict[str, list[float]]:
     """Give 95% percentile intervals from redrawn faces (Efron 1979), 2,000 draws.
 
     Drawing N faces with replacement is drawing the cells of the confusion matrix from a multinomial, which is exact
     and fast.
     """
-    k = len(EMOTIONS)
-    confusion = multiclass_confusion_matrix(predicted, labels, k).double()
-    cells = (confusion / confusion.sum()).flatten().numpy()
-    draws = np.random.default_rng(seed).multinomial(len(labels), cells, size=BOOTSTRAPS)
-    rows = [summary(torch.from_numpy(draw).reshape(k, k)) for draw in draws]
+    cells = (confusion.double() / confusion.sum()).flatten().numpy()
+    draws = np.random.default_rng(seed).multinomial(int(confusion.sum()), cells, size=BOOTSTRAPS)
+    rows = [summary(torch.from_numpy(draw).reshape(confusion.shape)) for draw in draws]
     return {f"{key}_ci": np.percentile([row[key] for row in rows], [2.5, 97.5]).tolist() for key in rows[0]}
 
 

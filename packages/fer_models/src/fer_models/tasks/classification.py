@@ -9,10 +9,10 @@ from lightning import Callback
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
-from fer_data.emotions import EMOTIONS
+from fer_data.emotions import EMOTIONS, FERPLUS_EMOTIONS
 from fer_data.errors import UserError, check_range
 from fer_models.callbacks import Unfreezing
-from fer_models.losses import adjust_logits, cutmix, mixup, soft_cross_entropy, soft_targets
+from fer_models.losses import adjust_logits, cutmix, mixup, soft_cross_entropy, soft_targets, votes_cross_entropy
 from fer_models.metrics.classification import training_metrics
 from fer_models.networks.base import Classifier
 from fer_models.optim import SAM
@@ -38,6 +38,10 @@ class ClassificationTask(BaseTask):
         weight_decay: Of the weights; biases and normalisation are spared.
         warmup_epochs: Epochs in which the rate climbs from 0, before the cosine takes it down to 0.
         label_smoothing: Probability that a target spreads over all emotions.
+        soft_label_weight: Share of the data's ``--soft_labels`` in a target, where they are given; the rest is the
+            label, smoothed.
+        ferplus_weight: Weight of a second loss: a linear layer on the embedding, which isn't published, predicts how
+            FER+'s votes are shared out; 0 is off. It needs FER+ beside the data; such a run is a track of its own.
         mixup: Alpha of mixup; 0 is off.
         cutmix: Alpha of cutmix; 0 is off. With both, each batch gets one of them by chance.
         logit_adjustment: Tau of logit adjustment against class imbalance; 0 is off.
@@ -61,6 +65,8 @@ class ClassificationTask(BaseTask):
         weight_decay: float = 5e-4,
         warmup_epochs: float = 2.0,
         label_smoothing: float = 0.1,
+        soft_label_weight: float = 0.5,
+        ferplus_weight: float = 0.0,
         mixup: float = 0.0,
         cutmix: float = 0.0,
         logit_adjustment: float = 0.0,
@@ -68,22 +74,20 @@ class ClassificationTask(BaseTask):
         sam_from: float = 0.67,
     ) -> None:
         super().__init__(model, network_config)
+        self.num_classes: int = network_config.get("num_classes", len(EMOTIONS))
         self.save_hyperparameters()
-        check_range("--lr", lr, 0, 1e6)
-        check_range("--backbone_lr", backbone_lr, 0)
-        check_range("--weight_decay", weight_decay, 0)
-        check_range("--warmup_epochs", warmup_epochs, 0)
-        check_range("--label_smoothing", label_smoothing, 0, 1)
-        check_range("--mixup", mixup, 0)
-        check_range("--cutmix", cutmix, 0)
-        check_range("--sam_rho", sam_rho, 0)
+        most = {"lr": 1e6, "label_smoothing": 1.0, "soft_label_weight": 1.0}
+        at_least_zero = ("backbone_lr", "weight_decay", "warmup_epochs", "ferplus_weight", "mixup", "cutmix", "sam_rho")
+        for option in (*most, *at_least_zero):
+            check_range(f"--{option}", self.hparams[option], 0, most.get(option, math.inf))
         if sam_rho and optimizer != "sgd":
             raise UserError(f"--sam_rho {sam_rho} works with --optimizer sgd only, not {optimizer}")
         if pretrained:
             load_imagenet(self.network)
+        self.votes_head = nn.Linear(self.network.embedding_dim, len(FERPLUS_EMOTIONS)) if ferplus_weight else None
         self.class_weights: Tensor | None = None
         self.class_counts: Tensor | None = None
-        self.val_metrics = training_metrics(len(EMOTIONS)).clone(prefix="val/")
+        self.val_metrics = training_metrics(self.num_classes).clone(prefix="val/")
 
     def forward(self, image: Tensor) -> Tensor:
         """Map (B, C, S, S) to logits (B, 7)."""
@@ -112,16 +116,33 @@ class ClassificationTask(BaseTask):
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Give the loss of one batch, blended by mixup or cutmix where they are on."""
-        targets = soft_targets(batch["label"], len(EMOTIONS), self.hparams["label_smoothing"])
-        images, targets = self._blend(batch["image"], targets)
-        logits = self(images)
+        images, blended = self._blend(batch["image"], self._targets(batch))
+        targets, votes = blended.tensor_split([self.num_classes], dim=1)
+        logits, votes_logits = self._answer(images)
         tau = self.hparams["logit_adjustment"]
         adjusted = adjust_logits(logits, self.class_counts, tau) if tau and self.class_counts is not None else logits
         loss = soft_cross_entropy(adjusted, targets, self.class_weights)
-        hits = (logits.argmax(1) == targets.argmax(1)).float().mean()
-        shown = {"train/loss": loss, "train/accuracy": hits}
+        shown = {"train/accuracy": (logits.argmax(1) == targets.argmax(1)).float().mean()}
+        if votes_logits is not None:
+            shown["train/votes_loss"] = votes_cross_entropy(votes_logits, votes)
+            loss = loss + self.hparams["ferplus_weight"] * shown["train/votes_loss"]
+        shown["train/loss"] = loss
         self.log_dict(shown, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logits), sync_dist=True)
         return loss
+
+    def _targets(self, batch: dict[str, Tensor]) -> Tensor:
+        """Make distributions (B, 7) of labels and soft labels; where votes are learnt, (B, 15) with these."""
+        targets = soft_targets(batch["label"], self.num_classes, self.hparams["label_smoothing"])
+        if "soft_label" in batch:
+            targets = targets.lerp(batch["soft_label"], self.hparams["soft_label_weight"])
+        return targets if self.votes_head is None else torch.cat([targets, batch["votes"]], 1)
+
+    def _answer(self, images: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Give logits of the emotions, (B, 7), and of FER+'s, (B, 8), where votes are learnt."""
+        if self.votes_head is None:
+            return self(images), None
+        embedding = self.network.embed(images)
+        return self.network.head(embedding), self.votes_head(embedding)
 
     def _blend(self, images: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         ways = [(way, self.hparams[name]) for name, way in (("mixup", mixup), ("cutmix", cutmix)) if self.hparams[name]]
@@ -133,16 +154,17 @@ class ClassificationTask(BaseTask):
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Add one batch to the metrics ``val/...``."""
         logits = self(batch["image"])
-        loss = soft_cross_entropy(logits, soft_targets(batch["label"], len(EMOTIONS)))
+        loss = soft_cross_entropy(logits, soft_targets(batch["label"], self.num_classes))
         self.val_metrics.update(logits.float(), batch["label"])
         shown: dict[str, Any] = {"val/loss": loss, **dict(self.val_metrics.items())}
         self.log_dict(shown, on_epoch=True, prog_bar=True, batch_size=len(logits), sync_dist=True)
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """Make the optimizer, and a rate that changes at each step."""
-        head, blocks = self.network.head, nn.ModuleList(self.network.blocks())
+        heads = nn.ModuleList([self.network.head] if self.votes_head is None else [self.network.head, self.votes_head])
+        blocks = nn.ModuleList(self.network.blocks())
         lr = self.hparams["lr"]
-        groups = [*self._groups(head, lr), *self._groups(blocks, lr * self.hparams["backbone_lr"])]
+        groups = [*self._groups(heads, lr), *self._groups(blocks, lr * self.hparams["backbone_lr"])]
         optimizer = self._optimizer(groups)
         steps = int(self.trainer.estimated_stepping_batches)
         warmup = self.hparams["warmup_epochs"] * steps / (self.trainer.max_epochs or 1)
