@@ -174,6 +174,8 @@ class FER2013DataModule(LightningDataModule):
         table: Faces from Python instead of ``data``'s; they need no PrivateTest.
     """
 
+    _images: torch.Tensor | None = None
+
     def __init__(
         self,
         data: str = "auto",
@@ -206,16 +208,14 @@ class FER2013DataModule(LightningDataModule):
         self.data, self.batch_size, self.num_workers = data, batch_size, num_workers
         self.balance, self.seed, self.soft_labels = balance, seed, soft_labels
         self.preprocess = preprocess or Preprocess()
-        self.augment = Augment(
-            strength(
-                augment, hflip=hflip, vflip=vflip, rotate=rotate, scale=scale, shift=shift, noise=noise,
-                brightness=brightness, contrast=contrast, gamma=gamma, erase=erase,
-            )
+        wanted = strength(
+            augment, hflip=hflip, vflip=vflip, rotate=rotate, scale=scale, shift=shift, noise=noise,
+            brightness=brightness, contrast=contrast, gamma=gamma, erase=erase,
         )  # fmt: skip
+        self.augment = Augment(wanted)
         self.votes, self.augment_on, self.data_on = votes, augment_on, data_on
         self._check_places()
         self._table = table and _checked(table, "the table given", USAGES[:2])
-        self._images: torch.Tensor | None = None
 
     @property
     def table(self) -> FaceTable:
