@@ -30,7 +30,7 @@ next:
 
 def guide() -> str:
     """List the models, a line each, and say what to type next."""
-    lines = [f"  {name:14}{_first_line(network)}" for name, network in NETWORKS.items()]
+    lines = [f"  {name:15}{_first_line(network)}" for name, network in NETWORKS.items()]
     return GUIDE.format(models="\n".join(lines), first=next(iter(NETWORKS)))
 
 

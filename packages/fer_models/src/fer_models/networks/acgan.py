@@ -7,10 +7,10 @@ from fer_models.networks.dcgan import normalised
 
 
 class ACGAN(CGAN):
-    """Generator of faces with a chosen emotion (Odena et al. 2017, https://arxiv.org/abs/1610.09585).
+    """Generator of faces with an emotion that a classifier must recognise.
 
-    The generator is that of ``CGAN``, so that the two differ in how the emotion is asked for alone: here an auxiliary
-    classifier in the discriminator must recognise it.
+    Odena et al. 2017 (https://arxiv.org/abs/1610.09585). The generator is that of ``CGAN``, so that the two differ in
+    how the emotion is asked for alone: here an auxiliary classifier in the discriminator must recognise it.
 
     Args:
         latent_dim: Length of the latent vector.

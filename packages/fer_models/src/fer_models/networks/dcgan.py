@@ -89,7 +89,7 @@ class DCGANDiscriminator(nn.Module):
 
 
 class DCGANInverter(DCGAN, Inverter):
-    """A DCGAN with an encoder that finds the latents of a face, as Donahue et al. 2017 (https://arxiv.org/abs/1605.09782).
+    """A DCGAN with an encoder that finds the latents of a face (Donahue et al. 2017, https://arxiv.org/abs/1605.09782).
 
     It departs from them: the encoder learns afterwards, while the generator stays as it is.
 
