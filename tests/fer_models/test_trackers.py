@@ -72,7 +72,7 @@ def records(content: bytes) -> Iterator[Any]:
 
 def mistakes_of(checkpoint: Path) -> tuple[list[tuple[int, str, float, str]], Any]:
     table = load("synthetic:140")
-    _, probabilities, faces = evaluate(load_run(checkpoint), table, "val")
+    _, probabilities, faces = evaluate([load_run(checkpoint)], table, "val")
     return worst_mistakes(probabilities, torch.from_numpy(table.labels[faces]).long()), table.images[faces]
 
 
