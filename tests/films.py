@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 import photos
@@ -52,16 +53,21 @@ def write(
     codec: str = "libx264",
     rotation: int = 0,
     sound: float = 0.0,
+    cover: bool = False,
     **options: str,
 ) -> Path:
-    """Write a film; ``rotation`` in degrees goes into its metadata, ``sound`` is so many seconds of silence."""
+    """Write a film; ``rotation`` is in degrees, ``sound`` in seconds of silence, and a ``cover`` is that of a song."""
     with av.open(str(path), "w", options=options) as film:
         pictures = None
         speech = film.add_stream("aac", rate=8000, layout="mono") if sound else None
         for frame in frames:
             if pictures is None:
-                pictures = film.add_stream(codec, rate=fps)
+                fast = {"libx264": {"preset": "ultrafast"}, "libvpx-vp9": {"deadline": "realtime"}}
+                pictures = film.add_stream("mjpeg" if cover else codec, rate=fps, options=fast.get(codec))
                 pictures.width, pictures.height, pictures.pix_fmt = frame.shape[1], frame.shape[0], "yuv420p"
+                pictures.gop_size = 10
+                if cover:
+                    pictures.pix_fmt, pictures.disposition = "yuvj420p", Disposition.attached_pic
                 if rotation:
                     pictures.set_display_rotation(rotation)
             film.mux(pictures.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
@@ -76,7 +82,7 @@ def write(
     return path
 
 
-def read(path: Path) -> tuple[list[Picture], list[float], dict[str, str]]:
+def read(path: Path) -> tuple[list[Picture], list[float], dict[str, object]]:
     """Decode a film with bare PyAV: its frames, their times, and its codec and pixel format."""
     with av.open(str(path)) as film:
         stream = film.streams.video[0]

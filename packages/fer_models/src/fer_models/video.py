@@ -34,12 +34,13 @@ SUFFIXES = frozenset((
 MAX_PIXELS = 8192 * 4320
 """The largest frame, 8K: 106 MB when decoded, and a decoder holds several."""
 
-# Each further format would be one more way in for hostile files; playlists would even open other files.
-_OPEN = {
-    "format_whitelist": "mov,matroska,webm,avi,mpeg,mpegts,asf,ogg",
-    "codec_whitelist": "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,av1,libdav1d,mpeg4,mpeg1video,mpeg2video,mjpeg,h263,prores,"
-    "theora,wmv1,wmv2,wmv3,vc1,msmpeg4,msmpeg4v2",
-}
+# Each further format or codec would be one more way in for hostile files; playlists would even open other files.
+_FORMATS = ("mov", "matroska", "webm", "avi", "mpeg", "mpegts", "asf", "ogg")
+_CODECS = (
+    "h264", "hevc", "vp8", "libvpx", "vp9", "libvpx-vp9", "av1", "libdav1d", "mpeg4", "mpeg1video", "mpeg2video",
+    "mjpeg", "h263", "prores", "theora", "vc1", "wmv1", "wmv2", "wmv3", "msmpeg4", "msmpeg4v2",
+)  # fmt: skip
+_OPEN = {"format_whitelist": ",".join(_FORMATS), "codec_whitelist": ",".join(_CODECS)}
 
 _CLOCK = 90_000
 """Ticks a second of a written film's clock: whole ticks a frame for 24, 25, 30, 50, 60 and 29.97 frames a second."""
@@ -220,8 +221,8 @@ def _pictures(container: "av.container.InputContainer", name: str) -> "av.VideoS
     if not found:
         raise FilmError(f"{name} has no pictures in it, only sound or text; give a film")
     codec = found[0].codec_context
-    if codec is None:
-        raise FilmError(f"{name} is coded in a way that is not supported; save it as MP4 with H.264")
+    if codec is None or codec.name not in _CODECS:  # PyAV itself would open any
+        raise FilmError(f"{name} is coded in a way that isn't supported; save it as MP4 with H.264")
     if codec.width * codec.height > MAX_PIXELS:
         raise FilmError(_too_large(name, codec.width, codec.height))
     codec.options = {"max_pixels": str(MAX_PIXELS)}  # the size can change later
@@ -336,7 +337,7 @@ def annotate_film(
         stop: Asked before each frame; True ends the film there, with all that came before.
         max_side: The annotated copy's longer side in pixels, at most.
         smooth: See ``stream.Smoother``.
-        detect_every: See ``tracking.FaceTracker``; counts the used frames.
+        detect_every: See ``tracking.FaceTracker``; counts all frames, used or not.
         side: See ``tracking.FaceTracker``.
         batch_size: How many faces are classified at once.
 
@@ -345,7 +346,8 @@ def annotate_film(
         UserError: An argument is out of its range, or a file can't be written.
     """
     check_range("every", every, 1)
-    viewer = EmotionStream(predictor, smooth=smooth, detect_every=detect_every, side=side)
+    check_range("detect_every", detect_every, 1)
+    viewer = EmotionStream(predictor, smooth=smooth, detect_every=max(1, detect_every // every), side=side)
     lines = Timeline()
     limit = inf if max_seconds is None else max_seconds
     with open_film(source) as film, nullcontext() if out is None else open_writer(out, max_side) as writer:
