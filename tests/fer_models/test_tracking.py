@@ -104,6 +104,43 @@ def test_a_cut_to_somebody_else_is_a_new_face():
     assert set(found[11]) == {1} and all(set(faces) == {2} for faces in found[12:])
 
 
+class Script:
+    """A detector that finds what it is told to, search by search."""
+
+    def __init__(self, *searches: list[tuple[float, float, float, float]]) -> None:
+        self.searches = iter(searches)
+
+    def detect(self, images: list[NDArray[np.uint8]]) -> list[list[Face]]:
+        return [[Face(box, 1.0, ()) for box in next(self.searches)]]
+
+
+HERE, NEAR, THERE = (100.0, 80.0, 160.0, 150.0), (105.0, 85.0, 165.0, 155.0), (200.0, 80.0, 260.0, 150.0)
+
+
+@pytest.mark.parametrize(
+    ("searches", "numbers"),
+    [
+        ([[HERE], [], [HERE]], [{1}, {1}, {1}]),  # missed once, as MTCNN does
+        ([[HERE], [], []], [{1}, {1}, set()]),  # missed twice: something else was followed
+        ([[HERE], [THERE], [THERE]], [{1}, {1, 2}, {2}]),  # one left and another came
+        ([[HERE], [HERE, THERE], [THERE, HERE]], [{1}, {1, 2}, {1, 2}]),
+        ([[HERE, THERE], [THERE, NEAR], [NEAR]], [{1, 2}, {1, 2}, {1, 2}]),
+        ([[HERE, NEAR], [HERE], [HERE]], [{1, 2}, {1}, {1}]),  # one face twice
+    ],
+)
+def test_what_a_search_finds_is_matched_with_what_was_followed(searches: list, numbers: list[set[int]]):
+    tracker, still = FaceTracker(Script(*searches), detect_every=2), films.scene((films.head(), 100, 60))
+    found = [set(tracker.update(still, i / FPS)) for i in range(6)]
+    assert found[1::2] == numbers
+
+
+def test_the_best_overlap_is_matched_first():
+    tracker, still = FaceTracker(Script([HERE, NEAR], [NEAR, THERE, HERE]), detect_every=1), films.scene()
+    before, after = (tracker.update(still, i / FPS) for i in range(2))
+    assert {number: face.box for number, face in before.items()} == {1: HERE, 2: NEAR}
+    assert {number: face.box for number, face in after.items()} == {1: HERE, 2: NEAR, 3: THERE}
+
+
 def test_a_large_frame_is_searched_small_and_told_large():
     frame = films.scene((films.head(), 100, 60))
     large = cv2.resize(frame, None, fx=4, fy=4, interpolation=cv2.INTER_CUBIC)

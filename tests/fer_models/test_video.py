@@ -252,6 +252,19 @@ def test_a_film_can_be_stopped_by_time_and_from_outside(predictor: EmotionPredic
     assert len(films.read(tmp_path / "a.mp4")[0]) == 10
     asked = iter([False] * 6 + [True])
     assert annotate_film(film, None, predictor, stop=lambda: next(asked)).frames == 6
+    with pytest.raises(FilmError, match="stopped before its first frame"):
+        annotate_film(film, tmp_path / "b.mp4", predictor, timeline=tmp_path / "b.png", stop=lambda: True)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.mp4", "small"}
+
+
+def test_a_film_without_a_frame_leaves_nothing(predictor: EmotionPredictor, film: Path, tmp_path: Path):
+    content = bytearray(film.read_bytes())
+    start = content.index(b"mdat") + 4
+    content[start:] = bytes(len(content) - start)
+    (tmp_path / "zeros.mp4").write_bytes(content)
+    with pytest.raises(FilmError, match="has no frame that can be decoded"):
+        annotate_film(tmp_path / "zeros.mp4", tmp_path / "out.mp4", predictor)
+    assert {path.name for path in tmp_path.iterdir()} == {"zeros.mp4", "small"}
 
 
 def resident() -> int:

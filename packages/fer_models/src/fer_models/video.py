@@ -342,7 +342,7 @@ def annotate_film(
         batch_size: How many faces are classified at once.
 
     Raises:
-        FilmError: The film can't be read at all.
+        FilmError: The film can't be read at all, or was stopped before its first frame.
         UserError: An argument is out of its range, or a file can't be written.
     """
     check_range("every", every, 1)
@@ -361,6 +361,8 @@ def annotate_film(
                 on_frame(result)
             if progress is not None:
                 progress(min(1.0, result.time / expected))
+        if not lines.frames:
+            raise FilmError(f"'{source}' was stopped before its first frame")
     if timeline is not None:
         write_atomically(timeline, png(lines.draw()))
     return FilmSummary(lines.frames, lines.end, lines.tracks(), film.damage)
