@@ -13,7 +13,7 @@ from PIL import Image
 import films
 import photos
 from fer_data.emotions import EMOTIONS
-from fer_data.errors import ImageError
+from fer_data.errors import ImageError, UserError
 from fer_data.faces import crop
 from fer_models import hub
 from fer_models.cli import main
@@ -60,10 +60,11 @@ def test_a_pillow_image_is_turned_upright_and_its_cutouts_are_white(predictor: E
         predictor(Image.new("L", (10_000, 6_000)))
 
 
-def test_a_list_gives_a_list_of_the_same_answers(predictor: EmotionPredictor):
-    pictures = [photos.crowd(), photos.faceless(), photos.encode(photos.astronaut()), photos.small_faces()[0]] * 5
+def test_a_list_gives_a_list_of_the_same_answers(predictor: EmotionPredictor, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fer_models.predict._AT_ONCE", 3)
+    pictures = [photos.crowd(), photos.faceless(), photos.encode(photos.astronaut()), photos.small_faces()[0]] * 2
     answers = predictor(pictures)
-    assert [len(answer) for answer in answers[:4]] == [4, 0, 1, 1] and len(answers) == 20 and predictor([]) == []
+    assert [len(answer) for answer in answers[:4]] == [4, 0, 1, 1] and len(answers) == 8 and predictor([]) == []
     for picture, answer in zip(pictures[:4], answers[-4:], strict=True):
         same(predictor(picture), answer)
 
@@ -122,6 +123,12 @@ def test_a_stream_gives_each_frame_its_number_time_and_tracked_faces(predictor: 
     told = timed[6].to_dict()
     assert set(told) == {"frame", "time", "faces"} and told["faces"][0]["track"] == 1
     json.dumps(told)
+
+
+def test_a_streams_settings_out_of_range_are_sentences(predictor: EmotionPredictor):
+    for setting in ({"fps": 0}, {"smooth": -1}, {"detect_every": 0}, {"side": 1}, {"batch_size": 0}):
+        with pytest.raises(UserError, match=next(iter(setting))):
+            list(predictor.stream([films.scene()], **setting))
 
 
 def test_a_stream_waits_for_nothing_unless_it_may(predictor: EmotionPredictor):

@@ -60,7 +60,7 @@ def test_searches_are_rare_and_their_number_is_a_setting():
 
 
 def test_following_agrees_with_searching_each_frame():
-    frames = films.walk(30, step=3)
+    frames = films.walk(16, step=3)
     rare, often = run(frames, detect_every=5)[0], run(frames, detect_every=1)[0]
     assert all(overlap(a[1], b[1]) > 0.8 for a, b in zip(rare, often, strict=True))
 

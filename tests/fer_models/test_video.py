@@ -87,6 +87,19 @@ def test_a_phone_film_held_sideways_is_turned_upright(tmp_path: Path, rotation: 
             assert frame.shape == wanted.shape and np.abs(frame.astype(int) - wanted).mean() < 4
 
 
+def test_a_phones_way_to_say_that_it_was_upright(tmp_path: Path):
+    """The matrix of an iPhone's upright film: turn the stored pixels clockwise."""
+    stored = np.ascontiguousarray(np.rot90(films.walk(1)[0]))
+    path = films.write(tmp_path / "phone.mp4", [stored] * 2)
+    one, minus, zero, last = (value.to_bytes(4, "big") for value in (0x10000, 0xFFFF0000, 0, 0x40000000))
+    plain = one + zero * 3 + one + zero * 3 + last
+    content = path.read_bytes()
+    start = content.index(plain, content.index(b"tkhd"))  # the film as a whole has one too
+    path.write_bytes(content[:start] + zero + one + zero + minus + zero * 4 + last + content[start + len(plain) :])
+    with open_film(path) as opened:
+        assert np.abs(next(iter(opened.frames()))[2].astype(int) - films.walk(1)[0]).mean() < 4
+
+
 def bad_films(folder: Path) -> dict[str, str]:
     """Write films that can't be read; give for each a part of the sentence that must say why."""
     whole = films.write(folder / "whole.mp4", films.walk(5)).read_bytes()

@@ -44,7 +44,13 @@ def run(options: Namespace) -> int:
         for i, (source, name) in enumerate(names.items()):
             if rows is None or not rows.has(source):
                 copy = None if options.save is None else str(options.save / name)
-                _predict(options, predictor, report, source, copy, partial(advance, i))
+                try:
+                    if is_film(source):
+                        _film(options, predictor, report, source, copy, partial(advance, i))
+                    else:
+                        _photo(options, predictor, report, source, copy)
+                except ImageError as error:
+                    report.error(source, str(error))
             advance(i, 1.0)
     return int(report.failed)
 
@@ -55,9 +61,10 @@ def _prepare(folder: Path, names: Mapping[str, Path]) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"--save {folder}: can't make this folder ({error.strerror})") from error
-    inputs = {Path(source).resolve() for source in names}
+    # Only a source with a copy's name can be in the way, and to resolve all names of a large folder takes long.
+    inputs = {Path(source).resolve() for source in names if "-faces" in Path(source).name}
     for copy in (folder / f"{name}{ending}" for name in names.values() for ending in (_PHOTO, _FILM, _TIMELINE)):
-        if copy.resolve() in inputs:
+        if inputs and copy.resolve() in inputs:
             raise UserError(f"--save would write its copy over the photo or film {copy}: choose another folder")
 
 
@@ -124,7 +131,15 @@ class _Report:
             print(line, flush=True)
 
 
-def _predict(
+def _photo(options: Namespace, predictor: EmotionPredictor, report: _Report, source: str, copy: str | None) -> None:
+    image = decode(source)
+    faces = predictor(image, options.batch_size)
+    if copy is not None:
+        write_atomically(Path(copy + _PHOTO), annotate(image, faces))
+    report.photo(source, faces)
+
+
+def _film(
     options: Namespace,
     predictor: EmotionPredictor,
     report: _Report,
@@ -132,33 +147,22 @@ def _predict(
     copy: str | None,
     progress: Callable[[float], None],
 ) -> None:
-    """Predict one source; ``copy`` is the path of its annotated copies without their endings."""
-    try:
-        if not is_film(source):
-            image = decode(source)
-            faces = predictor(image, options.batch_size)
-            if copy is not None:
-                write_atomically(Path(copy + _PHOTO), annotate(image, faces))
-            report.photo(source, faces)
-            return
-        with _until_ctrl_c() if is_camera(source) else nullcontext(lambda: False) as stop:
-            summary = annotate_film(
-                source,
-                None if copy is None else Path(copy + _FILM),
-                predictor,
-                timeline=None if copy is None else Path(copy + _TIMELINE),
-                on_frame=partial(report.frame, source),
-                progress=progress,
-                stop=stop,
-                every=options.every,
-                smooth=options.smooth,
-                detect_every=options.detect_every,
-                side=options.side,
-                batch_size=1 if is_camera(source) else options.batch_size,
-            )
-        report.film(source, summary)
-    except ImageError as error:
-        report.error(source, str(error))
+    with _until_ctrl_c() if is_camera(source) else nullcontext(lambda: False) as stop:
+        summary = annotate_film(
+            source,
+            None if copy is None else Path(copy + _FILM),
+            predictor,
+            timeline=None if copy is None else Path(copy + _TIMELINE),
+            on_frame=partial(report.frame, source),
+            progress=progress,
+            stop=stop,
+            every=options.every,
+            smooth=options.smooth,
+            detect_every=options.detect_every,
+            side=options.side,
+            batch_size=1 if is_camera(source) else options.batch_size,
+        )
+    report.film(source, summary)
 
 
 @contextmanager

@@ -151,6 +151,7 @@ class EmotionPredictor:
         Raises:
             UserError: An argument is out of its range, or a frame is no picture.
         """
+        check_range("fps", fps, 1e-3)
         viewer = EmotionStream(self, smooth=smooth, detect_every=detect_every, side=side)
         pairs = (frame if isinstance(frame, tuple) else (i / fps, frame) for i, frame in enumerate(frames))
         numbered = ((i, time, frame) for i, (time, frame) in enumerate(pairs))

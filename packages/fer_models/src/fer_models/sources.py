@@ -56,9 +56,13 @@ def _meant(argument: str, copies: Path | None) -> Iterator[tuple[str, Path]]:
 
 
 def _inside(folder: Path, copies: Path | None) -> list[Path]:
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES | video.SUFFIXES and path.is_file())
-    seen = (path for path in found if not path.name.startswith("."))
-    return sorted(path for path in seen if copies is None or not path.resolve().is_relative_to(copies.resolve()))
+    known, root = SUFFIXES | video.SUFFIXES, folder.resolve()
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in known and path.is_file())
+    seen = sorted(path for path in found if not path.name.startswith("."))
+    if copies is None:
+        return seen
+    left_out = copies.resolve()
+    return [path for path in seen if not (root / path.relative_to(folder)).is_relative_to(left_out)]
 
 
 def _free(stem: Path, taken: set[str]) -> Path:

@@ -85,7 +85,7 @@ class ResultTable:
             for line in file:
                 if not line.endswith(b"\n"):
                     break  # a killed run left it unfinished
-                cells = next(csv.reader([line.decode(**_ENCODING)]))
+                cells = next(csv.reader([line.decode(**_ENCODING)])) or [""]
                 if position == 0 and tuple(cells) != COLUMNS:
                     raise UserError(f"{self.path} is not a table of this program: give another name")
                 if position and cells[0] != last:
