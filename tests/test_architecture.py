@@ -31,7 +31,9 @@ def test_fer_data_does_not_import_fer_models():
 
 def test_networks_import_torch_only():
     for path in (ROOT / "packages/fer_models/src/fer_models/networks").glob("*.py"):
-        assert imports(path) <= {"torch", "torchvision", "abc", "collections", "itertools", "typing", "fer_models"}, path
+        assert imports(path) <= {"torch", "torchvision", "abc", "collections", "itertools", "typing", "fer_models"}, (
+            path
+        )
         ours = [line for line in path.read_text().splitlines() if "import" in line and "fer_models" in line]
         assert all(line.startswith("from fer_models.networks") for line in ours), path
 
@@ -47,6 +49,6 @@ def test_torch_load_stands_in_one_place_and_is_safe():
 
 
 def test_serving_stays_light():
-    code = "import sys, fer_models.predict; print(*sys.modules)"
+    code = "import sys, fer_models.predict, fer_models.batch; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"lightning", "wandb", "albumentations", "pandas", "matplotlib"} & set(loaded)

@@ -30,7 +30,9 @@ def fresh(model: str, seed: int = 0, **config: object) -> hub.Checkpoint:
     network = NETWORKS[model](**config)
     size = network.input_size
     network(torch.randn(8, 1, size, size))  # moves the running statistics off their start
-    return hub.Checkpoint(f"{model}{size}", network.eval(), hub.input_of(network), {"model": model, "network_config": config})
+    return hub.Checkpoint(
+        f"{model}{size}", network.eval(), hub.input_of(network), {"model": model, "network_config": config}
+    )
 
 
 @pytest.mark.parametrize("tta", TTA)

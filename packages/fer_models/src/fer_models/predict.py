@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
 from fer_data.emotions import EMOTIONS
-from fer_data.errors import ImageError
+from fer_data.errors import ImageError, check_range
 from fer_data.faces import Face, FaceDetector, crop
 from fer_data.images import check_pixels, decode, from_pillow
 from fer_models import hub
@@ -21,8 +21,10 @@ from fer_models.stream import EmotionStream
 __all__ = ["EmotionPredictor", "FacePrediction", "FrameResult", "Picture", "load"]
 
 Picture = str | Path | bytes | NDArray[np.uint8] | PillowImage
-Pictures = list[Picture] | list[str] | list[Path] | list[bytes] | list[NDArray[np.uint8]] | list[PillowImage]
 Box = Sequence[float] | NDArray[np.floating | np.integer]
+
+_AT_ONCE = 16
+"""So many pictures of a list are held in memory."""
 
 
 class EmotionPredictor:
@@ -54,10 +56,10 @@ class EmotionPredictor:
     @overload
     def __call__(self, picture: Picture, batch_size: int = 64) -> list[FacePrediction]: ...
     @overload
-    def __call__(self, picture: Pictures, batch_size: int = 64) -> list[list[FacePrediction]]: ...
+    def __call__(self, picture: list[Any], batch_size: int = 64) -> list[list[FacePrediction]]: ...
 
     def __call__(
-        self, picture: Picture | Pictures, batch_size: int = 64
+        self, picture: Picture | list[Any], batch_size: int = 64
     ) -> list[FacePrediction] | list[list[FacePrediction]]:
         """Predict all faces of a picture, or of each of a list of pictures.
 
@@ -72,12 +74,17 @@ class EmotionPredictor:
         Raises:
             ImageError: A picture can't be decoded or is refused.
         """
-        images = [_pixels(one) for one in (picture if isinstance(picture, list) else [picture])]
+        if not isinstance(picture, list):
+            return self._predict([picture], batch_size)[0]
+        parts = (picture[i : i + _AT_ONCE] for i in range(0, len(picture), _AT_ONCE))
+        return [faces for part in parts for faces in self._predict(part, batch_size)]
+
+    def _predict(self, pictures: Sequence[Picture], batch_size: int) -> list[list[FacePrediction]]:
+        images = [_pixels(picture) for picture in pictures]
         found = self.detector.detect(images)
         crops = [crop(image, face) for image, faces in zip(images, found, strict=True) for face in faces]
         rows = iter(self.classify(crops, batch_size))
-        results = [[_prediction(face, next(rows)) for face in faces] for faces in found]
-        return results if isinstance(picture, list) else results[0]
+        return [[_prediction(face, next(rows)) for face in faces] for faces in found]
 
     def predict_boxes(self, picture: Picture, boxes: Sequence[Box], batch_size: int = 64) -> list[FacePrediction]:
         """Predict faces that were found by other means.
@@ -91,7 +98,7 @@ class EmotionPredictor:
             One prediction a box, in their order, with the score 1 and no landmarks.
 
         Raises:
-            ImageError: The picture is refused, or a box has no area or lies outside of the picture.
+            ImageError: The picture is refused, or a box has no area in it or reaches far beyond it.
         """
         image = _pixels(picture)
         faces = [_face(image, box) for box in boxes]
@@ -107,7 +114,11 @@ class EmotionPredictor:
 
         Returns:
             Probabilities, float32 (N, 7).
+
+        Raises:
+            UserError: The batch size is below 1.
         """
+        check_range("batch_size", batch_size, 1)
         rows = [np.empty((0, len(EMOTIONS)), np.float32)]
         for start in range(0, len(faces), batch_size):
             inputs = np.stack([self.checkpoint.preprocess(face) for face in faces[start : start + batch_size]])
@@ -144,16 +155,17 @@ class EmotionPredictor:
         Raises:
             UserError: An argument is out of its range, or a frame is no picture.
         """
+        check_range("fps", fps, 1e-3)
         viewer = EmotionStream(self, smooth=smooth, detect_every=detect_every, side=side)
         pairs = (frame if isinstance(frame, tuple) else (i / fps, frame) for i, frame in enumerate(frames))
-        numbered = ((i, time, check_pixels(frame)) for i, (time, frame) in enumerate(pairs))
+        numbered = ((i, time, frame) for i, (time, frame) in enumerate(pairs))
         return (result for _, result in viewer.run(numbered, batch_size))
 
 
 def _pixels(picture: Picture) -> NDArray[np.uint8]:
     if isinstance(picture, PillowImage):
         return from_pillow(picture)
-    return check_pixels(picture) if isinstance(picture, np.ndarray) else decode(picture)
+    return decode(picture) if isinstance(picture, str | Path | bytes) else check_pixels(picture)
 
 
 def _prediction(face: Face, row: NDArray[np.float32]) -> FacePrediction:
@@ -163,12 +175,13 @@ def _prediction(face: Face, row: NDArray[np.float32]) -> FacePrediction:
 def _face(image: NDArray[np.uint8], box: Box) -> Face:
     """Make a face of a box, if it has an area within the picture."""
     height, width = image.shape[:2]
-    corners = np.asarray(box, float)
-    if corners.shape != (4,) or not np.isfinite(corners).all():
-        raise ImageError(f"the box {box} is not four numbers: give left, top, right, bottom in pixels")
-    x1, y1, x2, y2 = corners.tolist()
-    if not (max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height)):
-        raise ImageError(f"the box {box} covers nothing of a picture of {width} by {height} pixels")
+    try:
+        x1, y1, x2, y2 = map(float, box)
+    except (TypeError, ValueError):
+        raise ImageError(f"the box {box} is not four numbers: give left, top, right, bottom in pixels") from None
+    touches = max(x1, 0) < min(x2, width) and max(y1, 0) < min(y2, height)
+    if not (touches and max(x2 - x1, y2 - y1) <= 2 * max(height, width)):  # a square of its side is cut out
+        raise ImageError(f"the box {box} is no part of a picture of {width} by {height} pixels")
     return Face((x1, y1, x2, y2), 1.0, ())
 
 

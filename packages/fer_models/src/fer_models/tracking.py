@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_data.errors import check_range
 from fer_data.faces import Face, FaceDetector
-from fer_data.images import to_gray
+from fer_data.images import check_pixels, to_gray
 
 _GRID = 7
 """Points followed along each side of a face."""
@@ -26,6 +26,9 @@ _ENOUGH = 1 / 3
 
 _BACK = 1.0
 """How far from its start a point may come back, in pixels of the shrunk frame."""
+
+_GROWTH = 1.3
+"""By how much a face can grow or shrink from frame to frame; what does more is no face any longer."""
 
 _OVERLAP, _ALIKE = 0.3, 0.6
 """A found face is a known one if their boxes overlap by this (intersection over union), or, where it was lost, if they
@@ -90,7 +93,7 @@ class FaceTracker:
             The faces by their numbers, boxes and landmarks in pixels of the frame. A followed face has the score that
             it was last found with.
         """
-        small, scale = self._shrink(frame)
+        small, scale = self._shrink(check_pixels(frame))
         gray = to_gray(small)
         if self._before is not None and self._before.shape != gray.shape:
             self._tracks.clear()
@@ -199,6 +202,8 @@ def _moved(
     i, j = np.triu_indices(len(starts), 1)
     apart = [np.linalg.norm(points[i] - points[j], axis=1) for points in (starts, ends)]
     growth = float(np.median(apart[1] / apart[0]))
+    if not 1 / _GROWTH <= growth <= _GROWTH:
+        return None
     shift = np.median(ends - starts, axis=0)
     centre = np.reshape(face.box, (2, 2)).mean(axis=0)
 
