@@ -104,8 +104,9 @@ class GANTask(GenerationTask):
             fake: (B, 1, 48, 48), without a way back to the generator.
             wanted: (B,).
         """
-        logits = self.discriminator(self.shown(torch.cat([real, fake])), torch.cat([label, wanted]))
-        return self.adversarial(*logits.chunk(2))
+        # Apart, since batch normalisation over both together would give the answer away, and only in this phase.
+        of_real = self.discriminator(self.shown(real), label)
+        return self.adversarial(of_real, self.discriminator(self.shown(fake), wanted))
 
     def adversarial(self, real: Tensor, fake: Tensor) -> Tensor:
         """Give the discriminator's loss for its logits (B,) of real and generated faces; log how often it is right."""
