@@ -70,19 +70,16 @@ def export(options: Namespace) -> None:
 
 
 def generator_metrics(published: "Checkpoint", name: str, table: "FaceTable", cas: bool) -> dict[str, Any]:
-    """Judge a generator on PublicTest, which selects, and PrivateTest, which is reported; reports are written, too."""
-    from fer_models.evaluation import SPLITS
+    """Judge a generator on PrivateTest, and write the report; on PublicTest it was judged in training."""
     from fer_models.generate import FaceGenerator
     from fer_models.generation_report import judge_generator
 
     generator = FaceGenerator(published)
-    return {
-        split: judge_generator(
-            name, generator.sample, table, split, Path("reports") / f"{name}-{split}",
-            conditional=generator.conditional, interpolate=generator.interpolate, cas=cas and split == "test",
-        )[0]
-        for split in SPLITS
-    }  # fmt: skip
+    metrics, _ = judge_generator(
+        name, generator.sample, table, "test", Path("reports") / f"{name}-test",
+        conditional=generator.conditional, interpolate=generator.interpolate, cas=cas,
+    )  # fmt: skip
+    return {"test": metrics}
 
 
 def _run_facts(run_dir: Path) -> dict[str, Any]:
