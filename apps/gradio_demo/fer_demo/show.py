@@ -1,0 +1,70 @@
+"""Pieces of HTML that several tabs show."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_data.emotions import COLOURS, EMOTIONS
+
+_WIDTH, _HEIGHT = 600, 160
+
+
+def bars(probabilities: Mapping[str, float] | None, title: str = "") -> str:
+    """Draw a bar for each emotion; empty ones where there is no face."""
+    chances = probabilities or dict.fromkeys(EMOTIONS, 0.0)
+    top = max(chances, key=lambda emotion: chances[emotion]) if probabilities else ""
+    rows = "".join(
+        f'<li{" class=top" if emotion == top else ""}><span class="name">{emotion}</span>'
+        f'<span class="rail"><span style="width:{chance:.1%};background:{COLOURS[emotion]}"></span></span>'
+        f'<span class="share">{f"{chance:.0%}" if probabilities else "–"}</span></li>'
+        for emotion, chance in chances.items()
+    )
+    return f'<section class="fer-bars"><h3>{escape(title)}</h3><ul>{rows}</ul></section>'
+
+
+def note(text: str, kind: str = "info") -> str:
+    """Show a sentence; ``kind`` is ``info`` or ``warning``."""
+    return f'<p class="fer-note {kind}" role="status">{escape(text)}</p>' if text else ""
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> str:
+    """Draw a table; the first cell of a row names it."""
+    top = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in head)
+    body = "".join(
+        f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:]) + "</tr>"
+        for row in rows
+    )
+    return f'<table class="fer-table"><caption>{escape(caption)}</caption><tr>{top}</tr>{body}</table>'
+
+
+def picture(image: NDArray[np.uint8], alt: str) -> str:
+    """Show a picture, uint8 (H, W, 3) RGB, without a file on the server."""
+    _, jpeg = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    data = base64.b64encode(jpeg.tobytes()).decode()
+    return f'<img class="fer-frame" alt="{escape(alt)}" src="data:image/jpeg;base64,{data}">'
+
+
+def lines(history: Sequence[tuple[float, Mapping[str, float]]], seconds: float = 30.0) -> str:
+    """Draw how the emotions of the last seconds went.
+
+    Args:
+        history: (time in seconds, probabilities), the newest last.
+        seconds: What the width stands for.
+    """
+    now = history[-1][0] if history else 0.0
+    drawn = ""
+    for emotion in EMOTIONS if history else ():
+        points = " ".join(
+            f"{_WIDTH * (1 - (now - time) / seconds):.0f},{_HEIGHT * (1 - chances[emotion]):.0f}" for time, chances in history
+        )
+        drawn += f'<polyline points="{points}" stroke="{COLOURS[emotion]}"/>'
+    legend = "".join(f'<span><i style="background:{COLOURS[emotion]}"></i>{emotion}</span>' for emotion in EMOTIONS)
+    return (
+        f'<figure class="fer-lines"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
+        f'aria-label="The emotions of the last {seconds:.0f} seconds">{drawn}</svg>'
+        f"<figcaption><b>{seconds:.0f} s ago</b>{legend}<b>now</b></figcaption></figure>"
+    )
