@@ -142,7 +142,7 @@ class EmotionPredictor:
         """
         viewer = EmotionStream(self, smooth=smooth, detect_every=detect_every, side=side)
         pairs = (frame if isinstance(frame, tuple) else (i / fps, frame) for i, frame in enumerate(frames))
-        numbered = ((i, time, check_pixels(frame)) for i, (time, frame) in enumerate(pairs))
+        numbered = ((i, time, frame) for i, (time, frame) in enumerate(pairs))
         return (result for _, result in viewer.run(numbered, batch_size))
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_data.errors import check_range
 from fer_data.faces import Face, FaceDetector
-from fer_data.images import to_gray
+from fer_data.images import check_pixels, to_gray
 
 _GRID = 7
 """Points followed along each side of a face."""
@@ -90,7 +90,7 @@ class FaceTracker:
             The faces by their numbers, boxes and landmarks in pixels of the frame. A followed face has the score that
             it was last found with.
         """
-        small, scale = self._shrink(frame)
+        small, scale = self._shrink(check_pixels(frame))
         gray = to_gray(small)
         if self._before is not None and self._before.shape != gray.shape:
             self._tracks.clear()

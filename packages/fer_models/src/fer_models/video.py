@@ -4,14 +4,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import takewhile
+from itertools import count, takewhile
 from math import inf
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, BinaryIO
 
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 
 from fer_data.errors import ImageError, check_range
@@ -42,7 +44,11 @@ _OPEN = {
 _CLOCK = 90_000
 """Ticks a second of a written film's clock: whole ticks a frame for 24, 25, 30, 50, 60 and 29.97 frames a second."""
 
+CAMERA = "camera:"
+"""What the name of a camera starts with."""
+
 Image = NDArray[np.uint8]
+Frame = tuple[int, float, Image]
 
 
 class FilmError(ImageError):
@@ -54,20 +60,16 @@ class Film:
 
     Attributes:
         seconds: How long it says it is; None where it doesn't say.
-        fps: Frames a second, on average; None where it doesn't say.
-        damage: After reading: a sentence if frames were damaged or missing, else None.
+        damage: After reading: a sentence if something was damaged or missing, else None.
     """
 
-    def __init__(self, container: "av.container.InputContainer", name: str) -> None:
-        self._container, self._name = container, name
-        self._stream = container.streams.video[0]
-        duration, base = self._stream.duration, self._stream.time_base
-        whole = container.duration / av.time_base if container.duration else None
-        self.seconds = float(duration * base) if duration and base else whole
-        self.fps = float(self._stream.average_rate) if self._stream.average_rate else None
+    def __init__(self, container: "av.container.InputContainer", stream: "av.VideoStream", name: str) -> None:
+        self._container, self._stream, self._name = container, stream, name
+        self.seconds = container.duration / av.time_base if container.duration else None
         self.damage: str | None = None
+        self._end, self._bad = 0.0, 0
 
-    def frames(self, every: int = 1) -> Iterator[tuple[int, float, Image]]:
+    def frames(self, every: int = 1) -> Iterator[Frame]:
         """Decode frame after frame, upright as the film's rotation says.
 
         Args:
@@ -75,34 +77,40 @@ class Film:
 
         Yields:
             Number from 0, time in seconds, and uint8 (H, W, 3) RGB.
+
+        Raises:
+            FilmError: There is no frame at all, or a frame is too large.
         """
-        number, last, bad = -1, 0.0, 0
-        for frame in self._decoded():
-            if frame is None:
-                bad += 1
-                continue
-            number += 1
-            last = max(last, frame.time if frame.time is not None else number / (self.fps or 30.0))
+        number, time = -1, 0.0
+        start = (self._container.start_time or 0) / av.time_base
+        rate = float(self._stream.average_rate or 30)
+        for number, frame in enumerate(self._decode()):
+            time = max(time, number / rate if frame.time is None else frame.time - start)
             if number % every == 0:
-                yield number, last, self._upright(frame)
+                yield number, time, self._upright(frame)
         if number < 0:
             raise FilmError(f"{self._name} has no frame that can be decoded; copy it again from the original")
-        self.damage = self._judge(number + 1, last, bad)
+        self._judge(number + 1, time, start)
 
-    def _decoded(self) -> Iterator["av.VideoFrame | None"]:
-        """Decode; None for a damaged piece."""
-        packets = self._container.demux(self._stream)
+    def _decode(self) -> Iterator["av.VideoFrame"]:
+        """Decode the pictures; of all else note where it ends."""
+        packets = self._container.demux(*self._container.streams.video, *self._container.streams.audio)
         while True:
             try:
-                packet = next(packets, None)
-            except av.FFmpegError:
-                packet = None
-            if packet is None:
+                packet = next(packets)
+            except StopIteration:
                 return
-            try:
-                yield from packet.decode()
             except av.FFmpegError:
-                yield None
+                self._bad += 1
+                return
+            self._bad += packet.is_corrupt
+            if packet.pts is not None and packet.time_base is not None:
+                self._end = max(self._end, float((packet.pts + (packet.duration or 0)) * packet.time_base))
+            if packet.stream is self._stream:
+                try:
+                    yield from self._stream.decode(packet)
+                except av.FFmpegError:
+                    self._bad += 1
 
     def _upright(self, frame: "av.VideoFrame") -> Image:
         if frame.width * frame.height > MAX_PIXELS:
@@ -110,39 +118,78 @@ class Film:
         pixels = frame.to_ndarray(format="rgb24")
         return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
 
-    def _judge(self, count: int, last: float, bad: int) -> str | None:
-        expected = self._stream.frames
-        short = self.seconds is not None and last + max(1.0, 0.02 * self.seconds) < self.seconds
-        if short or (expected and count < expected - 2) or bad:
-            said = "" if self.seconds is None else f" of {self.seconds:.1f} s"
-            return f"{self._name} is cut short or damaged: {count:,} frames up to {last:.1f} s{said} were read"
-        return None
+    def _judge(self, count: int, time: float, start: float) -> None:
+        """Say whether something is missing. Sound can be longer than the pictures, so all that was read counts."""
+        short = self.seconds is not None and self._end - start < 0.99 * self.seconds - 0.5
+        if short or self._bad:
+            said = f" of {self.seconds:.1f} s" if self.seconds else ""
+            self.damage = (
+                f"{self._name} is cut short or damaged: {count:,} frames up to {time:.1f} s{said} were read; "
+                "copy it again from the original"
+            )
+
+
+class Camera:
+    """A camera of this computer that is open; made by ``open_film``. Its film ends when it is unplugged."""
+
+    seconds: float | None = None
+    damage: str | None = None
+
+    def __init__(self, capture: cv2.VideoCapture, name: str) -> None:
+        self._capture, self._name = capture, name
+
+    def frames(self, every: int = 1) -> Iterator[Frame]:
+        """Give frame after frame, as ``Film.frames`` does; the time counts from the first."""
+        start = monotonic()
+        for number in count():
+            there, pixels = self._capture.read()
+            if not there:
+                self.damage = f"{self._name} gives no more pictures; is it unplugged, or used by another program?"
+                return
+            if number % every == 0:
+                yield number, monotonic() - start, np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 @contextmanager
-def open_film(path: str | Path) -> Iterator[Film]:
-    """Open a film of a stranger.
+def open_film(source: str | Path) -> Iterator[Film | Camera]:
+    """Open a film of a stranger, or a camera, e.g. ``camera:0``.
 
     Raises:
         FilmError: It can't be read, isn't a film, has no pictures, or they are too large.
     """
-    name = f"'{path}'"
-    with _open(Path(path), name) as file:
+    if str(source).startswith(CAMERA):
+        with _open_camera(str(source)) as camera:
+            yield camera
+        return
+    name = f"'{source}'"
+    with _open(Path(source), name) as file:
         try:
             container = av.open(file, "r", options=_OPEN)
-        except Exception:
-            raise FilmError(f"{name} is not a film that can be read; give an MP4, MOV, WebM, MKV or AVI file") from None
+        except Exception:  # decoders raise almost anything on hostile bytes
+            file.seek(0)
+            raise FilmError(f"{name} {_why_not(file.read(12))}") from None
         with container:
-            if not container.streams.video:
-                raise FilmError(f"{name} has no pictures in it, only sound or text; give a film")
-            codec = container.streams.video[0].codec_context
-            if codec is None:
-                raise FilmError(f"{name} is coded in a way that is not supported; save it as MP4 with H.264")
-            if codec.width * codec.height > MAX_PIXELS:
-                raise FilmError(_too_large(name, codec.width, codec.height))
-            codec.options = {"max_pixels": str(MAX_PIXELS)}  # some codecs can change the size later
-            container.streams.video[0].thread_type = "AUTO"
-            yield Film(container, name)
+            yield Film(container, _pictures(container, name), name)
+
+
+@contextmanager
+def _open_camera(name: str) -> Iterator[Camera]:
+    number = name.removeprefix(CAMERA)
+    if not number.isdecimal() or len(number) > 3:
+        raise FilmError(f"{name} is no camera; give {CAMERA}0 for the first one")
+    before = cv2.utils.logging.getLogLevel()
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # it is told in a sentence below
+    try:
+        capture = cv2.VideoCapture(int(number))
+    finally:
+        cv2.utils.logging.setLogLevel(before)
+    try:
+        if not capture.isOpened():
+            raise FilmError(f"{name} can't be opened; is it plugged in, and not used by another program?")
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)  # the newest picture, not one that has waited
+        yield Camera(capture, name)
+    finally:
+        capture.release()
 
 
 def _open(path: Path, name: str) -> BinaryIO:
@@ -154,10 +201,32 @@ def _open(path: Path, name: str) -> BinaryIO:
         if not path.stat().st_size:
             raise FilmError(f"{name} is empty (0 bytes); copy or upload it again")
         return path.open("rb")
+    except FilmError:
+        raise
     except (OSError, ValueError) as error:
-        if isinstance(error, FilmError):
-            raise
         raise FilmError(f"{name} can't be read ({error}); check the path") from None
+
+
+def _why_not(start: bytes) -> str:
+    """Say what a file that can't be opened is, by its first bytes, and what to do."""
+    if start[4:8] == b"ftyp" or start[:4] in (b"\x1aE\xdf\xa3", b"RIFF"):
+        return "is damaged or cut short so that nothing of it can be read; copy it again from the original"
+    return "is not a film that can be read; give an MP4, MOV, WebM, MKV or AVI file"
+
+
+def _pictures(container: "av.container.InputContainer", name: str) -> "av.VideoStream":
+    """Choose the stream of pictures and make it ready, or refuse it by its header."""
+    found = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not found:
+        raise FilmError(f"{name} has no pictures in it, only sound or text; give a film")
+    codec = found[0].codec_context
+    if codec is None:
+        raise FilmError(f"{name} is coded in a way that is not supported; save it as MP4 with H.264")
+    if codec.width * codec.height > MAX_PIXELS:
+        raise FilmError(_too_large(name, codec.width, codec.height))
+    codec.options = {"max_pixels": str(MAX_PIXELS)}  # the size can change later
+    found[0].thread_type = "AUTO"
+    return found[0]
 
 
 def _too_large(name: str, width: int, height: int) -> str:
@@ -237,7 +306,7 @@ class FilmSummary:
 
 
 def annotate_film(
-    path: str | Path,
+    source: str | Path,
     out: Path | None,
     predictor: "EmotionPredictor",
     *,
@@ -246,6 +315,7 @@ def annotate_film(
     progress: Callable[[float], None] | None = None,
     every: int = 1,
     max_seconds: float | None = None,
+    stop: Callable[[], bool] = lambda: False,
     max_side: int = 1920,
     smooth: float = 0.3,
     detect_every: int = 5,
@@ -255,7 +325,7 @@ def annotate_film(
     """Follow the faces of a film, in constant memory whatever its length.
 
     Args:
-        path: The film.
+        source: The film, or a camera, e.g. ``camera:0``.
         out: Where the annotated copy goes, an MP4 for browsers, without sound; None for none.
         predictor: Names the emotions.
         timeline: Where a picture of the probabilities over time goes, a PNG; None for none.
@@ -263,6 +333,7 @@ def annotate_film(
         progress: Called now and then with the share that is done, 0..1.
         every: Use each so manieth frame.
         max_seconds: Stop at this time of the film.
+        stop: Asked before each frame; True ends the film there, with all that came before.
         max_side: The annotated copy's longer side in pixels, at most.
         smooth: See ``stream.Smoother``.
         detect_every: See ``tracking.FaceTracker``; counts the used frames.
@@ -277,9 +348,9 @@ def annotate_film(
     viewer = EmotionStream(predictor, smooth=smooth, detect_every=detect_every, side=side)
     lines = Timeline()
     limit = inf if max_seconds is None else max_seconds
-    with open_film(path) as film, nullcontext() if out is None else open_writer(out, max_side) as writer:
+    with open_film(source) as film, nullcontext() if out is None else open_writer(out, max_side) as writer:
         expected = min(limit, film.seconds or inf)
-        frames = takewhile(lambda frame: frame[1] < limit, film.frames(every))
+        frames = takewhile(lambda frame: frame[1] < limit and not stop(), film.frames(every))
         for image, result in viewer.run(frames, batch_size):
             lines.add(result)
             if writer is not None:
