@@ -22,6 +22,10 @@ from fer_demo.models import Models
 from fer_demo.safety import FILM_BYTES, KEEP_SECONDS, BodyLimit, fetch_nothing
 
 TITLE = "Facial expressions, read and drawn"
+SUBTITLE = (
+    "Seven emotions in photos, before your camera and in films, and faces that are made to show them. "
+    "An expression is not a feeling: see About."
+)
 TABS = {
     "Upload": upload.build,
     "Webcam": webcam.build,
@@ -34,17 +38,15 @@ TABS = {
 def build(models: Models) -> gr.Blocks:
     """Lay the page out."""
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEEP_SECONDS)) as page:
-        gr.Markdown(f"# {TITLE}\nSeven emotions in photos, before your camera and in films, and faces made to show them. "
-                    "An expression is not a feeling: see About.", elem_id="title")  # fmt: skip
+        gr.Markdown(f"# {TITLE}\n{SUBTITLE}", elem_id="title")
         if models.best is None:
             gr.HTML(show.note("No classifier is here: put a checkpoint into checkpoints/, then restart.", "warning"))
-        for entry in models.broken:
-            gr.HTML(show.note(f"{entry.name} can't be used: {entry.problem}", "warning"))
         for name, fill in TABS.items():
             with gr.Tab(name, id=name.lower()):
                 fill(models)
     # Events that wait beyond these get Gradio's answer that the page is busy.
-    return page.queue(max_size=24, default_concurrency_limit=2)
+    page.queue(max_size=24, default_concurrency_limit=2)
+    return page
 
 
 def launch(page: gr.Blocks, **options: Any) -> str:

@@ -1,7 +1,8 @@
 """The tab that makes faces."""
 
 import io
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import gradio as gr
@@ -14,27 +15,19 @@ from fer_data.errors import UserError
 from fer_data.faces import crop
 from fer_demo import show
 from fer_demo.models import Models
-from fer_demo.safety import Photo, sentences, temporary_file
+from fer_demo.safety import Photo, sentences
+from fer_models.drawing import tile
 from fer_models.generate import FaceGenerator
 
 Faces = NDArray[np.uint8]
-Captioned = list[tuple[Faces, str]]
+Score = dict[str, Any]
+"""A generated face: the emotion that it was "asked" for or None, what it was "read" as, and how "sure", 0 to 1."""
 
 ALL, RANDOM = "all seven in turn", "random"
-_SIDE = 144
-"""Faces are shown enlarged threefold, in pixels."""
+NO_GENERATOR = "No generator is here yet: train one and export it to checkpoints/, as the README says."
+NO_FACE = "No face was found in your photo: try a closer, brighter one."
 
-_STEPS = 24
-_VARIATIONS = 7
-
-
-class Made(NamedTuple):
-    """What one click makes."""
-
-    faces: Captioned
-    seven: Captioned
-    walk: str
-    yours: Captioned
+_STEPS, _VARIATIONS = 24, 7
 
 
 class Generate:
@@ -46,7 +39,7 @@ class Generate:
     @sentences()
     def generate(
         self, generator: str, emotion: str, number: int, seed: int, truncation: float
-    ) -> tuple[Captioned, dict[str, Any]]:
+    ) -> tuple[Faces, dict[str, Any]]:
         """Make faces, and let a classifier say what they show.
 
         Args:
@@ -57,55 +50,56 @@ class Generate:
             truncation: 0.1 to 1; less gives safer faces that differ less.
 
         Returns:
-            The faces with captions, and {"seed", "faces"}: each face has what it was "asked" for (null where the generator
-            can't be asked), what it was "read" as, and how surely, 0 to 1.
+            All faces in one picture, eight in a row, each 48 by 48 pixels; and {"seed", "faces"}: each face has what it
+            was "asked" for (null where the generator can't be asked), what it was "read" as, and how "sure", 0 to 1.
         """
-        maker = self.models.generator(generator)
-        labels = _labels(emotion, int(number), int(seed))
-        faces = maker.sample(labels, int(seed), truncation)
-        scores = self._scores(faces, labels if maker.conditional else None)
-        return _captioned(faces, scores), {"seed": int(seed), "faces": scores}
+        faces, scores = self._sample(generator, emotion, int(number), int(seed), truncation)
+        return tile(faces, columns=min(8, len(faces))), {"seed": int(seed), "faces": scores}
 
     @sentences()
-    def show(
-        self, generator: str, emotion: str, number: int, seed: int, truncation: float, photo: Faces | None
-    ) -> list[Any]:
+    def show(self, generator: str, emotion: str, number: int, seed: int, truncation: float, photo: Faces | None) -> str:
         """Make faces, seven emotions of one latent, a walk between two latents, and faces around the given one."""
-        faces, told = self.generate(generator, emotion, number, seed, truncation)
+        maker, seed = self.models.generator(generator), int(seed)
+        faces, scores = self._sample(generator, emotion, int(number), seed, truncation)
+        page = show.note(_summary(scores, self.models.best)) + self._grid("Faces", faces, scores)
+        if maker.conditional:
+            seven = maker.all_emotions(maker.latents(1, seed, truncation))
+            scores = self._scores(seven, range(len(EMOTIONS)))
+            page += self._grid("Seven emotions of one latent (the first face's)", seven, scores)
+        if photo is not None:
+            page += (
+                self._yours(maker, photo, seed)
+                if maker.inverts
+                else show.note(_abilities(maker.checkpoint.name, False), "warning")
+            )
+        label = int(_labels(emotion, 1, seed)[0])
+        return page + _walk(maker.interpolate(label, seed, _STEPS, truncation))
+
+    def _sample(
+        self, generator: str, emotion: str, number: int, seed: int, truncation: float
+    ) -> tuple[Faces, list[Score]]:
         maker = self.models.generator(generator)
-        seven = self._seven(maker, int(seed), truncation)
-        yours = [] if photo is None else self._yours(maker, photo, int(seed))
-        return [
-            gr.Gallery(faces, visible=True),
-            show.note(_summary(told["faces"], self.models.best)),
-            gr.Gallery(seven, visible=bool(seven)),
-            gr.Image(_walk(maker, _labels(emotion, 1, int(seed))[0], int(seed), truncation), visible=True),
-            gr.Gallery(yours, visible=bool(yours)),
-        ]
+        labels = _labels(emotion, number, seed)
+        faces = maker.sample(labels, seed, truncation)
+        return faces, self._scores(faces, labels if maker.conditional else None)
 
-    def _seven(self, maker: FaceGenerator, seed: int, truncation: float) -> Captioned:
-        """Draw the seven emotions of the first latent, if the generator can be asked for one."""
-        if not maker.conditional:
-            return []
-        faces = maker.all_emotions(maker.latents(1, seed, truncation))
-        return _captioned(faces, self._scores(faces, range(len(EMOTIONS))))
-
-    def _yours(self, maker: FaceGenerator, photo: Faces, seed: int) -> Captioned:
+    def _yours(self, maker: FaceGenerator, photo: Faces, seed: int) -> str:
         """Start from a photo's largest face: as it is, rebuilt, in each emotion, and varied."""
         found = self.models.detector.detect([photo])[0]
         if not found:
-            raise UserError("no face was found in your photo: try a closer, brighter one")
+            raise UserError(NO_FACE)
         own = crop(photo, found[0], size=48)
         z = maker.invert(own)
         label = EMOTIONS.index(self._scores(own[None], None)[0]["read"])
-        rebuilt = maker.render(z, [label])
-        made = [(_large(own), "your face"), (_large(rebuilt[0]), "rebuilt")]
+        both = np.stack([own, maker.render(z, [label])[0]])
+        page = self._grid("Your face, and rebuilt", both, self._scores(both, None))
         if maker.conditional:
-            made += _captioned(seven := maker.all_emotions(z), self._scores(seven, range(len(EMOTIONS))))
+            seven = maker.all_emotions(z)
+            page += self._grid("Your face in the seven emotions", seven, self._scores(seven, range(len(EMOTIONS))))
         varied = maker.render(maker.variations(z, _VARIATIONS, seed=seed), [label] * _VARIATIONS)
-        return made + [(_large(face), f"variation {i}") for i, face in enumerate(varied, 1)]
+        return page + self._grid("Variations of your face", varied, self._scores(varied, None))
 
-    def _scores(self, faces: Faces, labels: Any) -> list[dict[str, Any]]:
+    def _scores(self, faces: Faces, labels: Sequence[int] | NDArray[np.int64] | None) -> list[Score]:
         """Let the best classifier read each face."""
         rows = self.models.predictor(self.models.best).classify(list(faces))
         asked = [None] * len(rows) if labels is None else [EMOTIONS[label] for label in labels]
@@ -114,52 +108,35 @@ class Generate:
             for row, name in zip(rows, asked, strict=True)
         ]
 
+    def _grid(self, title: str, faces: Faces, scores: Sequence[Score]) -> str:
+        return show.grid(title, [(face, _caption(**score)) for face, score in zip(faces, scores, strict=True)])
+
 
 def build(models: Models) -> None:
     """Lay the tab out."""
     acts, usable = Generate(models), bool(models.generators) and models.best is not None
     if not models.generators:
-        gr.HTML(show.note("No generator is here yet: train one and export it to checkpoints/, as the README says.", "warning"))
+        gr.HTML(show.note(NO_GENERATOR, "warning"))
     with gr.Row():
         with gr.Column(min_width=280, scale=2):
-            generator = gr.Dropdown(
-                [(entry.label, entry.name) for entry in models.generators], label="Generator", interactive=usable,
-                value=models.generators[0].name if models.generators else None, elem_id="generator",
-            )  # fmt: skip
+            generator = show.chooser("Generator", models.generators, models.broken, "generator")
             emotion = gr.Dropdown([ALL, RANDOM, *EMOTIONS], value=ALL, label="Emotion", elem_id="emotion")
             number = gr.Slider(1, 64, 14, step=1, label="Number of faces", elem_id="number")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="seed")
-            truncation = gr.Slider(
-                0.1, 1, 0.8, step=0.05, label="Truncation", info="Less: safer faces that differ less"
-            )  # fmt: skip
+            spread = "Less: safer faces that differ less"
+            truncation = gr.Slider(0.1, 1, 0.8, step=0.05, label="Truncation", info=spread)
             with gr.Accordion("Start from your own face", open=False):
                 photo = Photo(label="Photo of a face", height=220, elem_id="own", alt_text="Your photo")
-                can = gr.HTML(_abilities(models, models.generators[0].name if models.generators else None))
+                can = gr.HTML(_can(models, generator.value))
             button = gr.Button("Generate", variant="primary", interactive=usable, elem_id="make")
         with gr.Column(min_width=300, scale=5):
-            said = gr.HTML(show.note("Press Generate."), elem_id="made")
-            faces = _gallery("Faces", "faces", 7, visible=True)
-            seven = _gallery("Seven emotions of one latent (the first face's)", "seven", 7)
-            walk = gr.Image(
-                label="A walk from one face to another, and back", visible=False, interactive=False, height=220,
-                elem_id="walk", alt_text="Animation: one face becomes another", buttons=["download"],
-            )  # fmt: skip
-            yours = _gallery("From your face", "yours", 8)
+            made = gr.HTML(show.note("Press Generate."), elem_id="made", min_height=300)
     inputs = [generator, emotion, number, seed, truncation]
-    hidden: dict[str, Any] = {"api_visibility": "private"}
     busy: dict[str, Any] = {"concurrency_id": "generate", "concurrency_limit": 2}
-    outputs = [faces, said, seven, walk, yours]
-    button.click(acts.show, [*inputs, photo], outputs, show_progress_on=faces, **hidden, **busy)
-    generator.change(lambda name: _abilities(models, name), [generator], [can], queue=False, **hidden)
-    caller, data = gr.Button(visible=False), gr.JSON(visible=False)
-    caller.click(acts.generate, inputs, [faces, data], api_name="generate", **busy)
-
-
-def _gallery(label: str, name: str, columns: int, visible: bool = False) -> gr.Gallery:
-    return gr.Gallery(
-        label=label, columns=columns, visible=visible, interactive=False, format="png", object_fit="contain",
-        height="auto", elem_id=name, elem_classes="fer-gallery", buttons=["download", "download_all", "fullscreen"],
-    )  # fmt: skip
+    button.click(acts.show, [*inputs, photo], [made], api_visibility="private", **busy)
+    generator.change(lambda name: _can(models, name), [generator], [can], queue=False, api_visibility="private")
+    caller, sheet, data = gr.Button(visible=False), gr.Image(visible=False, format="png"), gr.JSON(visible=False)
+    caller.click(acts.generate, inputs, [sheet, data], api_name="generate", **busy)
 
 
 def _labels(emotion: str, number: int, seed: int) -> NDArray[np.int64]:
@@ -171,15 +148,12 @@ def _labels(emotion: str, number: int, seed: int) -> NDArray[np.int64]:
     return np.full(number, EMOTIONS.index(emotion))
 
 
-def _captioned(faces: Faces, scores: list[dict[str, Any]]) -> Captioned:
-    return [(_large(face), _caption(**score)) for face, score in zip(faces, scores, strict=True)]
+def _caption(asked: str | None, read: str, sure: float) -> list[tuple[str, str]]:
+    """Give the lines under a face, each with the emotion whose colour it has."""
+    return [(f"asked: {asked}", asked)] * (asked is not None) + [(f"read as: {read} {sure:.2f}", read)]
 
 
-def _caption(asked: str | None, read: str, sure: float) -> str:
-    return f"asked: {asked}; read as: {read} {sure:.2f}" if asked else f"read as: {read} {sure:.2f}"
-
-
-def _summary(scores: list[dict[str, Any]], judge: str | None) -> str:
+def _summary(scores: Sequence[Score], judge: str | None) -> str:
     asked = [score for score in scores if score["asked"]]
     if not asked:
         return f"{len(scores)} faces. This generator can't be asked for an emotion; {judge} reads what they show."
@@ -187,26 +161,29 @@ def _summary(scores: list[dict[str, Any]], judge: str | None) -> str:
     return f"{right} of {len(asked)} faces are read as what was asked for, by {judge}."
 
 
-def _abilities(models: Models, name: str | None) -> str:
-    """Say what the generator can do with a face."""
-    if name is None:
-        return ""
-    maker = models.generator(name)
-    if not maker.inverts:
-        return show.note(f"{name} can't start from a given face: choose a VAE.", "warning")
-    seven = " and in each of the seven emotions" if maker.conditional else ""
-    return show.note(f"{name} rebuilds the face, with variations{seven}.")
+def _can(models: Models, name: str | None) -> str:
+    """Say what the chosen generator can do with a photo."""
+    entry = next((entry for entry in models.generators if entry.name == name), None)
+    return (
+        ""
+        if entry is None
+        else show.note(_abilities(entry.name, entry.inverts), "info" if entry.inverts else "warning")
+    )
 
 
-def _walk(maker: FaceGenerator, label: int, seed: int, truncation: float) -> str:
-    """Write the way from one latent to another and back as an animation; give the file."""
-    faces = maker.interpolate(int(label), seed, _STEPS, truncation)
-    frames = [Pillow.fromarray(_large(face)) for face in (*faces, *faces[-2:0:-1])]
+def _abilities(name: str, inverts: bool) -> str:
+    if not inverts:
+        return f"{name} can't start from a given face: choose a VAE."
+    return (
+        f"{name} rebuilds the face, varies it, and draws it in each of the seven emotions if it can be asked for one."
+    )
+
+
+def _walk(faces: Faces) -> str:
+    """Show the way from one face to another, and back, as an animation."""
+    frames = [Pillow.fromarray(cv2.resize(face, (96, 96), interpolation=cv2.INTER_CUBIC)) for face in faces]
     with io.BytesIO() as content:
-        frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=80, loop=0)
-        return temporary_file("walk.gif", content.getvalue())
-
-
-def _large(face: Faces) -> Faces:
-    """Enlarge a face to 144x144."""
-    return np.asarray(cv2.resize(face, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), np.uint8)
+        frames[0].save(
+            content, "GIF", save_all=True, append_images=[*frames[1:], *frames[-2:0:-1]], duration=80, loop=0
+        )
+        return show.animation("A walk from one face to another, and back", content.getvalue())

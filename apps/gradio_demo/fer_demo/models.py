@@ -11,6 +11,7 @@ from fer_data.faces import FaceDetector
 from fer_models import hub
 from fer_models.generate import FaceGenerator
 from fer_models.networks import CLASSIFIERS, GENERATORS
+from fer_models.networks.base import Inverter
 from fer_models.predict import EmotionPredictor
 
 T = TypeVar("T")
@@ -34,6 +35,11 @@ class Entry:
     def generates(self) -> bool:
         """Whether it makes faces."""
         return self.config.get("model") in GENERATORS
+
+    @property
+    def inverts(self) -> bool:
+        """Whether it can start from a given face."""
+        return self.generates and issubclass(GENERATORS[self.config["model"]], Inverter)
 
     @property
     def score(self) -> float | None:
@@ -63,7 +69,8 @@ class Models:
         entries = [_entry(name) for name in hub.available()]
         usable = [entry for entry in entries if entry.problem is None and entry.config.get("role") != "encoder"]
         self.broken = [entry for entry in entries if entry.problem is not None]
-        self.classifiers = sorted((e for e in usable if e.config["model"] in CLASSIFIERS), key=lambda e: -(e.score or 0))
+        classifiers = [entry for entry in usable if entry.config["model"] in CLASSIFIERS]
+        self.classifiers = sorted(classifiers, key=lambda entry: -(entry.score or 0))
         self.generators = [entry for entry in usable if entry.generates]
 
     @property

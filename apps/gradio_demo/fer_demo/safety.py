@@ -3,6 +3,7 @@
 import base64
 import binascii
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ import gradio as gr
 import numpy as np
 from gradio import processing_utils
 from gradio.data_classes import ImageData
+from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,7 +24,7 @@ from fer_data.errors import ImageError, UserError
 from fer_data.images import decode
 
 PHOTO_BYTES, PHOTO_PIXELS, PHOTO_SIDE = 20_000_000, 24_000_000, 1600
-"""A photo's largest file and size (a phone takes 12 megapixels), and the longer side in pixels that it is worked on with."""
+"""A photo's largest file and size (phones take 12 megapixels), and the longer side in pixels that it is shrunk to."""
 
 FILM_BYTES, FILM_SECONDS = 100_000_000, 60
 """A film's largest file, and how much of it is looked at."""
@@ -58,7 +60,9 @@ class Photo(gr.Image):
     Gradio's own component decodes whatever Pillow opens, at any size.
     """
 
-    is_template = True  # the browser sees a gr.Image
+    def get_block_name(self) -> str:
+        """Let the browser show a gr.Image."""
+        return "image"
 
     def preprocess(self, payload: ImageData | None) -> NDArray[np.uint8] | None:
         """Decode, turn upright, and shrink to 1600 pixels."""
@@ -78,7 +82,10 @@ class CameraPhoto(Photo):
             return super().preprocess(payload)
         finally:
             if payload is not None and payload.path and not (payload.url or "").startswith("data:"):
-                uploaded(payload.path).unlink(missing_ok=True)
+                frame = uploaded(payload.path)
+                frame.unlink(missing_ok=True)
+                if frame.parent != Path(get_upload_folder()).resolve():
+                    shutil.rmtree(frame.parent, ignore_errors=True)  # Gradio makes a folder for each file
 
 
 def uploaded(path: str) -> Path:
@@ -87,7 +94,7 @@ def uploaded(path: str) -> Path:
     Raises:
         ImageError: It lies elsewhere: somebody asks for a file of the server.
     """
-    folder = Path(gr.Image.GRADIO_CACHE).resolve()
+    folder = Path(get_upload_folder()).resolve()
     found = Path(path).resolve()
     if not found.is_relative_to(folder):
         raise ImageError("only files that were uploaded here can be used; upload yours again")
@@ -106,7 +113,9 @@ def _content(payload: ImageData) -> bytes:
         with uploaded(payload.path).open("rb") as file:
             return file.read(PHOTO_BYTES + 1)
     except OSError:
-        raise ImageError(f"the picture is gone: files are kept for {KEEP_SECONDS // 60} minutes; upload it again") from None
+        raise ImageError(
+            f"the picture is gone: files are kept for {KEEP_SECONDS // 60} minutes; upload it again"
+        ) from None
 
 
 def _shrunk(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -149,12 +158,4 @@ class BodyLimit:
 
 def temporary_folder() -> Path:
     """Make a folder whose files can be shown on the page, and are deleted with the uploaded ones."""
-    Path(gr.Image.GRADIO_CACHE).mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(dir=gr.Image.GRADIO_CACHE))
-
-
-def temporary_file(name: str, content: bytes) -> str:
-    """Write such a file; give its path."""
-    path = temporary_folder() / name
-    path.write_bytes(content)
-    return str(path)
+    return Path(tempfile.mkdtemp(dir=get_upload_folder()))

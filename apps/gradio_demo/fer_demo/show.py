@@ -1,16 +1,32 @@
-"""Pieces of HTML that several tabs show."""
+"""Pieces that several tabs show."""
 
 import base64
 from collections.abc import Mapping, Sequence
 from html import escape
 
 import cv2
+import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_data.emotions import COLOURS, EMOTIONS
+from fer_demo.models import Entry
+from fer_models.drawing import png
 
 _WIDTH, _HEIGHT = 600, 160
+
+
+def chooser(label: str, entries: Sequence[Entry], broken: Sequence[Entry], elem_id: str) -> gr.Dropdown:
+    """Make the list of a tab's models; says below why others can't be used."""
+    problems = "; ".join(f"{entry.name} can't be used: {entry.problem}" for entry in broken)
+    return gr.Dropdown(
+        [(entry.label, entry.name) for entry in entries],
+        value=entries[0].name if entries else None,
+        label=label,
+        info=problems or None,
+        interactive=bool(entries),
+        elem_id=elem_id,
+    )
 
 
 def bars(probabilities: Mapping[str, float] | None, title: str = "") -> str:
@@ -20,7 +36,7 @@ def bars(probabilities: Mapping[str, float] | None, title: str = "") -> str:
     rows = "".join(
         f'<li{" class=top" if emotion == top else ""}><span class="name">{emotion}</span>'
         f'<span class="rail"><span style="width:{chance:.1%};background:{COLOURS[emotion]}"></span></span>'
-        f'<span class="share">{f"{chance:.0%}" if probabilities else "–"}</span></li>'
+        f'<span class="share">{f"{chance:.0%}" if probabilities else ""}</span></li>'
         for emotion, chance in chances.items()
     )
     return f'<section class="fer-bars"><h3>{escape(title)}</h3><ul>{rows}</ul></section>'
@@ -43,9 +59,36 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], caption: str) -> s
 
 def picture(image: NDArray[np.uint8], alt: str) -> str:
     """Show a picture, uint8 (H, W, 3) RGB, without a file on the server."""
-    _, jpeg = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85])
-    data = base64.b64encode(jpeg.tobytes()).decode()
-    return f'<img class="fer-frame" alt="{escape(alt)}" src="data:image/jpeg;base64,{data}">'
+    _, content = cv2.imencode(".jpg", np.ascontiguousarray(image[..., ::-1]), [cv2.IMWRITE_JPEG_QUALITY, 85])
+    return _image(content.tobytes(), "jpeg", alt, "fer-frame")
+
+
+def grid(title: str, faces: Sequence[tuple[NDArray[np.uint8], Sequence[tuple[str, str]]]]) -> str:
+    """Show small faces with captions.
+
+    Args:
+        title: Stands above.
+        faces: Each uint8 (H, W), and the lines under it: (text, the emotion whose colour it gets).
+    """
+    figures = ""
+    for face, caption in faces:
+        alt = "Face, " + ", ".join(text for text, _ in caption)
+        words = "".join(
+            f'<span><i style="background:{COLOURS[name]}"></i>{escape(text)}</span>' for text, name in caption
+        )
+        figures += f"<figure>{_image(png(face), 'png', alt, 'fer-face')}<figcaption>{words}</figcaption></figure>"
+    return f'<section class="fer-grid"><h3>{escape(title)}</h3><div>{figures}</div></section>'
+
+
+def animation(title: str, gif: bytes) -> str:
+    """Show a GIF."""
+    image = _image(gif, "gif", title, "fer-face")
+    return f'<section class="fer-grid"><h3>{escape(title)}</h3><figure>{image}</figure></section>'
+
+
+def _image(content: bytes, kind: str, alt: str, style: str) -> str:
+    data = base64.b64encode(content).decode()
+    return f'<img class="{style}" alt="{escape(alt)}" src="data:image/{kind};base64,{data}">'
 
 
 def lines(history: Sequence[tuple[float, Mapping[str, float]]], seconds: float = 30.0) -> str:
@@ -57,10 +100,10 @@ def lines(history: Sequence[tuple[float, Mapping[str, float]]], seconds: float =
     """
     now = history[-1][0] if history else 0.0
     drawn = ""
+    places = [_WIDTH * (1 - (now - time) / seconds) for time, _ in history]
     for emotion in EMOTIONS if history else ():
-        points = " ".join(
-            f"{_WIDTH * (1 - (now - time) / seconds):.0f},{_HEIGHT * (1 - chances[emotion]):.0f}" for time, chances in history
-        )
+        heights = [_HEIGHT * (1 - chances[emotion]) for _, chances in history]
+        points = " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(places, heights, strict=True))
         drawn += f'<polyline points="{points}" stroke="{COLOURS[emotion]}"/>'
     legend = "".join(f'<span><i style="background:{COLOURS[emotion]}"></i>{emotion}</span>' for emotion in EMOTIONS)
     return (

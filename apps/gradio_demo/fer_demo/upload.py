@@ -95,10 +95,7 @@ def build(models: Models) -> None:
     with gr.Row():
         with gr.Column(min_width=300):
             photo = Photo(label="Photo", height=340, elem_id="photo", alt_text="Your photo")
-            classifier = gr.Dropdown(
-                [(entry.label, entry.name) for entry in models.classifiers],
-                value=models.best, label="Model", interactive=usable, elem_id="classifier",
-            )  # fmt: skip
+            classifier = show.chooser("Model", models.classifiers, models.broken, "classifier")
             button = gr.Button("Detect", variant="primary", interactive=usable, elem_id="detect")
             gr.Examples([[str(path)] for path in EXAMPLES], [photo], label="Or take one of these", cache_examples=False)
         with gr.Column(min_width=300):
@@ -118,7 +115,7 @@ def build(models: Models) -> None:
     page = [drawn, faces, chosen, shares, said, whole, more, table, why]
     hidden: dict[str, Any] = {"api_visibility": "private"}
     busy: dict[str, Any] = {"concurrency_id": "faces", "concurrency_limit": 2}
-    button.click(acts.show, [photo, classifier], page, show_progress_on=drawn, **hidden, **busy)
+    button.click(acts.show, [photo, classifier], page, show_progress_on=said, **hidden, **busy)
     whole.click(acts.show_whole, [photo, classifier], page, **hidden, **busy)
     photo.change(_emptied, None, page, queue=False, show_progress="hidden", **hidden)
     chosen.change(_bars, [faces, chosen], [shares, table, why], queue=False, show_progress="hidden", **hidden)
@@ -148,29 +145,26 @@ def _numbered(faces: Sequence[FacePrediction]) -> Faces:
 def _filled(photo: Image, faces: Faces, seconds: float) -> list[Any]:
     """Give what the page shows for the faces that were found."""
     if not faces:
-        no_bars = gr.Radio(visible=False)
-        return [gr.Image(photo, visible=True, alt_text="Your photo, without a face that was found"), [], no_bars,
-                "", show.note(NO_FACE, "warning"), gr.Button(visible=True), gr.Row(visible=False), "", gr.Image(visible=False)]  # fmt: skip
-    names = ", ".join(f"{face.track}: {face.emotion}" for face in faces)
-    found = f"{len(faces)} face{'s' * (len(faces) > 1)} in {seconds:.2f} seconds."
-    choices = [(f"{face.track}: {face.emotion} {face.probabilities[face.emotion]:.0%}", i) for i, face in enumerate(faces)]
-    bars = _bars(faces, 0)
+        plain = gr.Image(photo, visible=True, alt_text="Your photo. No face was found in it")
+        return [plain, *_emptied(NO_FACE, "warning")[1:5], gr.Button(visible=True), *_emptied()[6:]]
+    names = [f"{face.track}: {face.emotion} {face.probabilities[face.emotion]:.0%}" for face in faces]
     return [
-        gr.Image(draw(photo, faces), visible=True, alt_text=f"Your photo with {len(faces)} faces boxed. {names}"),
+        gr.Image(draw(photo, faces), visible=True, alt_text=f"Your photo with its faces boxed. {', '.join(names)}"),
         faces,
-        gr.Radio(choices, value=0, visible=len(faces) > 1),
-        bars[0],
-        show.note(found),
+        gr.Radio([(name, i) for i, name in enumerate(names)], value=0, visible=len(faces) > 1),
+        show.bars(faces[0].probabilities, f"Face 1: {faces[0].emotion}"),
+        show.note(f"{len(faces)} face{'s' * (len(faces) > 1)} in {seconds:.2f} seconds."),
         gr.Button(visible=False),
         gr.Row(visible=True),
-        *bars[1:],
+        "",
+        gr.Image(None, visible=False),
     ]
 
 
-def _emptied() -> list[Any]:
+def _emptied(said: str = "Now press Detect.", kind: str = "info") -> list[Any]:
     """Forget the last photo's faces."""
-    return [gr.Image(None, visible=False), [], gr.Radio(visible=False), "", show.note("Now press Detect."),
-            gr.Button(visible=False), gr.Row(visible=False), "", gr.Image(None, visible=False)]  # fmt: skip
+    no_face = [gr.Image(None, visible=False), [], gr.Radio(visible=False), "", show.note(said, kind)]
+    return [*no_face, gr.Button(visible=False), gr.Row(visible=False), "", gr.Image(None, visible=False)]
 
 
 @sentences()

@@ -1,6 +1,7 @@
 """The tab that follows the faces of a film."""
 
 import shutil
+from itertools import islice
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -15,15 +16,14 @@ from fer_models.table import ResultTable
 from fer_models.video import FilmSummary, annotate_film, open_film
 
 PATIENCE = 300.0
-"""Seconds after which a film is given up."""
+"""Seconds after which no further frame is looked at."""
 
 _FPS = 15
 """Frames a second that are looked at; a film with more is thinned out."""
 
 _SIDE = 1280
-_PIXELS = 3840 * 2160
 
-LIMITS = f"At most {FILM_BYTES // 1_000_000} MB, 4K; the first {FILM_SECONDS} seconds are used. MP4, MOV, WebM, MKV or AVI."
+LIMITS = f"MP4, MOV, WebM, MKV or AVI, at most {FILM_BYTES // 1_000_000} MB. The first {FILM_SECONDS} seconds are used."
 
 
 class Video:
@@ -34,7 +34,10 @@ class Video:
 
     @sentences()
     def video(
-        self, film: str | None, classifier: str, progress: gr.Progress = gr.Progress()  # noqa: B008 (Gradio wants it so)
+        self,
+        film: str | None,
+        classifier: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 (Gradio wants it so)
     ) -> tuple[str, str, str, str]:
         """Follow the faces of a film and name their emotions.
 
@@ -44,8 +47,8 @@ class Video:
             progress: Shows how far it is.
 
         Returns:
-            The annotated film (MP4), a picture of the emotions over time (PNG), a table with a row for each face of each
-            frame (CSV), and a summary (HTML).
+            The annotated film (MP4), a picture of the emotions over time (PNG), a table with a row for each face of
+            each frame (CSV), and a summary (HTML).
         """
         if film is None:
             raise UserError("there is no film yet: drop one into the field")
@@ -57,21 +60,22 @@ class Video:
             raise UserError(str(error).replace(str(path), path.name).replace(film, path.name)) from None
 
     def _annotated(self, film: Path, folder: Path, classifier: str, progress: Any) -> tuple[str, str, str, str]:
-        predictor = self.models.predictor(classifier)
         start = monotonic()
-
-        def watch(share: float) -> None:
-            if monotonic() - start > PATIENCE:
-                raise UserError(f"this film takes more than {PATIENCE / 60:.0f} minutes here: give a shorter or smaller one")
-            progress(share, desc="Following faces")
-
         out, timeline, table = folder / "faces.mp4", folder / "timeline.png", folder / "faces.csv"
         every, length = _look(film)
         with ResultTable(table) as rows:
             summary = annotate_film(
-                film, out, predictor, timeline=timeline, on_frame=lambda result: rows.add_frame(film.name, result),
-                progress=watch, every=every, max_seconds=FILM_SECONDS, max_side=_SIDE,
-            )  # fmt: skip
+                film,
+                out,
+                self.models.predictor(classifier),
+                timeline=timeline,
+                on_frame=lambda result: rows.add_frame(film.name, result),
+                progress=lambda share: progress(share, desc="Following faces"),
+                every=every,
+                max_seconds=FILM_SECONDS,
+                stop=lambda: monotonic() - start > PATIENCE,
+                max_side=_SIDE,
+            )
         return str(out), str(timeline), str(table), _said(summary, length, monotonic() - start)
 
 
@@ -82,10 +86,7 @@ def build(models: Models) -> None:
         with gr.Column(min_width=300):
             film = gr.Video(label="Film", sources=["upload"], height=300, elem_id="film")
             gr.HTML(show.note(LIMITS))
-            classifier = gr.Dropdown(
-                [(entry.label, entry.name) for entry in models.classifiers], value=models.best, label="Model",
-                interactive=usable,
-            )  # fmt: skip
+            classifier = show.chooser("Model", models.classifiers, models.broken, "film-model")
             button = gr.Button("Follow the faces", variant="primary", interactive=usable, elem_id="follow")
         with gr.Column(min_width=300):
             out = gr.Video(label="With emotions", interactive=False, elem_id="film-out", height=340)
@@ -110,14 +111,17 @@ def _look(path: Path) -> tuple[int, float | None]:
     if path.stat().st_size > FILM_BYTES:
         raise UserError(f"the film has more than {FILM_BYTES // 1_000_000} MB: cut it or save it smaller")
     with open_film(path) as film:
-        return max(1, round((film.fps or _FPS) / _FPS)), film.seconds
+        times = [time for _, time, _ in islice(film.frames(), 10)]
+        fps = (len(times) - 1) / max(times[-1] - times[0], 0.01)
+        return max(1, round(fps / _FPS)), film.seconds
 
 
 def _said(summary: FilmSummary, length: float | None, took: float) -> str:
     """Sum a film up in sentences."""
     notes = show.note(f"{summary.frames} frames, {len(summary.tracks)} faces, in {took:.1f} seconds.")
-    if length is not None and length > FILM_SECONDS + 0.5:
-        notes += show.note(f"The film is {length:.0f} seconds long: only the first {FILM_SECONDS} were used.", "warning")
+    used = min(FILM_SECONDS, round(summary.seconds))
+    if length is not None and length > used + 1:
+        notes += show.note(f"The film is {length:.0f} seconds long: its first {used} seconds were used.", "warning")
     if not summary.tracks:
         notes += show.note("No face was found in it.", "warning")
     if summary.damage is not None:

@@ -21,8 +21,8 @@ _EVERY = 0.5
 """Seconds between two points of the lines."""
 
 PRIVACY = (
-    "Frames are looked at in the server's memory and dropped at once: nothing is kept, and nothing is sent on. Press "
-    "the round button to start."
+    "Allow the camera, then press the round button. Each picture is looked at and deleted at once: nothing is kept, "
+    "and nothing is sent on."
 )
 
 
@@ -55,7 +55,7 @@ class Viewer:
         title = "No face" if main is None else f"Face {main.track}: {main.emotion}"
         picture = show.picture(draw(frame, faces), f"Your camera's picture. {said}")
         caption = f'<p class="fer-rate">{self.rate:.1f} frames a second</p>'
-        return picture + caption, show.bars(main and main.probabilities, title), drawn
+        return picture + caption, show.bars(None if main is None else main.probabilities, title), drawn
 
     @property
     def rate(self) -> float:
@@ -92,10 +92,7 @@ def build(models: Models) -> None:
                 webcam_options=gr.WebcamOptions(mirror=False, constraints=constraints),
             )  # fmt: skip
             gr.HTML(show.note(PRIVACY))
-            classifier = gr.Dropdown(
-                [(entry.label, entry.name) for entry in models.classifiers], value=models.best, label="Model",
-                interactive=models.best is not None,
-            )  # fmt: skip
+            classifier = show.chooser("Model", models.classifiers, models.broken, "camera-model")
         with gr.Column(min_width=300):
             picture = gr.HTML(elem_id="camera-out")
             bars = gr.HTML(show.bars(None, "No face"), elem_id="camera-bars")

@@ -18,8 +18,8 @@ _SIDE, _PATCH, _STEP = 48, 12, 4
 def occlusion(predictor: "EmotionPredictor", face: NDArray[np.uint8], emotion: str) -> NDArray[np.float32]:
     """Cover one part of a face after the other and see how much less likely an emotion becomes.
 
-    Zeiler & Fergus 2014, https://arxiv.org/abs/1311.2901. It needs nothing of the network but its answers, so it is fair
-    to compare networks by. Each of 100 patches covers a sixteenth of the face with the face's mean gray.
+    Zeiler & Fergus 2014, https://arxiv.org/abs/1311.2901. It needs nothing of the network but its answers, so
+    networks can be compared by it. Each of 100 patches covers a sixteenth of the face with the face's mean gray.
 
     Args:
         predictor: Classifies the covered faces.
