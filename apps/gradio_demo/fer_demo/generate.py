@@ -66,12 +66,10 @@ class Generate:
             seven = maker.all_emotions(maker.latents(1, seed, truncation))
             scores = self._scores(seven, range(len(EMOTIONS)))
             page += self._grid("Seven emotions of one latent (the first face's)", seven, scores)
-        if photo is not None:
-            page += (
-                self._yours(maker, photo, seed)
-                if maker.inverts
-                else show.note(_abilities(maker.checkpoint.name, False), "warning")
-            )
+        if photo is not None and maker.inverts:
+            page += self._yours(maker, photo, seed)
+        elif photo is not None:
+            page += show.note(_abilities(maker.checkpoint.name, inverts=False), "warning")
         label = int(_labels(emotion, 1, seed)[0])
         return page + _walk(maker.interpolate(label, seed, _STEPS, truncation))
 
@@ -164,26 +162,23 @@ def _summary(scores: Sequence[Score], judge: str | None) -> str:
 def _can(models: Models, name: str | None) -> str:
     """Say what the chosen generator can do with a photo."""
     entry = next((entry for entry in models.generators if entry.name == name), None)
-    return (
-        ""
-        if entry is None
-        else show.note(_abilities(entry.name, entry.inverts), "info" if entry.inverts else "warning")
-    )
+    if entry is None:
+        return ""
+    return show.note(_abilities(entry.name, entry.inverts), "info" if entry.inverts else "warning")
 
 
 def _abilities(name: str, inverts: bool) -> str:
     if not inverts:
         return f"{name} can't start from a given face: choose a VAE."
     return (
-        f"{name} rebuilds the face, varies it, and draws it in each of the seven emotions if it can be asked for one."
+        f"{name} rebuilds the face, varies it and, if it can be asked for one, draws it in each of the seven emotions."
     )
 
 
 def _walk(faces: Faces) -> str:
     """Show the way from one face to another, and back, as an animation."""
-    frames = [Pillow.fromarray(cv2.resize(face, (96, 96), interpolation=cv2.INTER_CUBIC)) for face in faces]
+    there = [Pillow.fromarray(cv2.resize(face, (96, 96), interpolation=cv2.INTER_CUBIC)) for face in faces]
+    back = there[-2:0:-1]
     with io.BytesIO() as content:
-        frames[0].save(
-            content, "GIF", save_all=True, append_images=[*frames[1:], *frames[-2:0:-1]], duration=80, loop=0
-        )
+        there[0].save(content, "GIF", save_all=True, append_images=[*there[1:], *back], duration=80, loop=0)
         return show.animation("A walk from one face to another, and back", content.getvalue())

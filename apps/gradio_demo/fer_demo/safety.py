@@ -5,15 +5,17 @@ import binascii
 import logging
 import shutil
 import tempfile
+from abc import ABCMeta
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, Self
 
 import cv2
 import gradio as gr
 import numpy as np
 from gradio import processing_utils
+from gradio.component_meta import ComponentMeta
 from gradio.data_classes import ImageData
 from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
@@ -54,7 +56,14 @@ def sentences() -> Iterator[None]:
         ) from None
 
 
-class Photo(gr.Image):
+class _Meta(ComponentMeta):
+    """Make a component as Gradio does, but without the stub file that it writes beside a component's source."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Self:
+        return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class Photo(gr.Image, metaclass=_Meta):
     """A picture of a stranger: checked before it is decoded, and given to handlers as uint8 (H, W, 3) RGB.
 
     Gradio's own component decodes whatever Pillow opens, at any size.

@@ -92,9 +92,12 @@ def build(models: Models) -> None:
             out = gr.Video(label="With emotions", interactive=False, elem_id="film-out", height=340)
             said = gr.HTML(elem_id="film-said")
             timeline = gr.Image(
-                label="Timeline", interactive=False, elem_id="timeline", buttons=["download", "fullscreen"],
+                show_label=False,
+                interactive=False,
+                elem_id="timeline",
+                buttons=["download", "fullscreen"],
                 alt_text="For each face, how likely each emotion was over time",
-            )  # fmt: skip
+            )
             table = gr.File(label="Table (CSV)", interactive=False, elem_id="table")
     button.click(
         acts.video, [film, classifier], [out, timeline, table, said], api_name="video", concurrency_limit=1,
