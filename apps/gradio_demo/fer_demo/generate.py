@@ -181,4 +181,4 @@ def _walk(faces: Faces) -> str:
     back = there[-2:0:-1]
     with io.BytesIO() as content:
         there[0].save(content, "GIF", save_all=True, append_images=[*there[1:], *back], duration=80, loop=0)
-        return show.animation("A walk from one face to another, and back", content.getvalue())
+        return show.figure("A walk from one face to another, and back", content.getvalue(), "gif")

@@ -80,9 +80,9 @@ def grid(title: str, faces: Sequence[tuple[NDArray[np.uint8], Sequence[tuple[str
     return f'<section class="fer-grid"><h3>{escape(title)}</h3><div>{figures}</div></section>'
 
 
-def animation(title: str, gif: bytes) -> str:
-    """Show a GIF."""
-    image = _image(gif, "gif", title, "fer-face")
+def figure(title: str, content: bytes, kind: str) -> str:
+    """Show one picture under a title; ``kind`` is ``png`` or ``gif``."""
+    image = _image(content, kind, title, "fer-face")
     return f'<section class="fer-grid"><h3>{escape(title)}</h3><figure>{image}</figure></section>'
 
 

@@ -15,7 +15,7 @@ from fer_data.faces import crop
 from fer_demo import show
 from fer_demo.models import Models
 from fer_demo.safety import Photo, sentences
-from fer_models.drawing import draw
+from fer_models.drawing import draw, png
 from fer_models.predict import FacePrediction
 from fer_models.saliency import occlusion, overlay
 
@@ -79,13 +79,12 @@ class Upload:
         return show.table(["model", "says", "or else", "time"], rows, f"All models on face {chosen + 1}")
 
     @sentences()
-    def explain(self, photo: Image | None, faces: Faces, chosen: int, classifier: str) -> Any:
+    def explain(self, photo: Image | None, faces: Faces, chosen: int, classifier: str) -> str:
         """Draw which parts of the chosen face speak for its emotion."""
         photo, face = _given(photo), _chosen(faces, chosen)
         picture = crop(photo, face.face)
         drawn = overlay(picture, occlusion(self.models.predictor(classifier), picture, face.emotion))
-        label = f"Orange: covering it makes “{face.emotion}” less likely"
-        return gr.Image(drawn, label=label, alt_text=f"Face {chosen + 1}. {label}.", visible=True)
+        return show.figure(f"Covering the orange parts makes “{face.emotion}” less likely", png(drawn), "png")
 
 
 def build(models: Models) -> None:
@@ -111,7 +110,7 @@ def build(models: Models) -> None:
                 compare = gr.Button("Compare all models", size="sm", elem_id="compare")
                 explain = gr.Button("Why?", size="sm", elem_id="explain")
             table = gr.HTML(elem_id="compared")
-            why = gr.Image(visible=False, interactive=False, format="jpeg", buttons=[], height=300, elem_id="why")
+            why = gr.HTML(elem_id="why")
     page = [drawn, faces, chosen, shares, said, whole, more, table, why]
     hidden: dict[str, Any] = {"api_visibility": "private"}
     busy: dict[str, Any] = {"concurrency_id": "faces", "concurrency_limit": 2}
@@ -157,20 +156,20 @@ def _filled(photo: Image, faces: Faces, seconds: float) -> list[Any]:
         gr.Button(visible=False),
         gr.Row(visible=True),
         "",
-        gr.Image(None, visible=False),
+        "",
     ]
 
 
 def _emptied(said: str = "Now press Detect.", kind: str = "info") -> list[Any]:
     """Forget the last photo's faces."""
     no_face = [gr.Image(None, visible=False), [], gr.Radio(visible=False), "", show.note(said, kind)]
-    return [*no_face, gr.Button(visible=False), gr.Row(visible=False), "", gr.Image(None, visible=False)]
+    return [*no_face, gr.Button(visible=False), gr.Row(visible=False), "", ""]
 
 
 @sentences()
 def _bars(faces: Faces, chosen: int) -> list[Any]:
     face = _chosen(faces, chosen)
-    return [show.bars(face.probabilities, f"Face {chosen + 1}: {face.emotion}"), "", gr.Image(None, visible=False)]
+    return [show.bars(face.probabilities, f"Face {chosen + 1}: {face.emotion}"), "", ""]
 
 
 def _clicked(faces: Faces, chosen: int, event: gr.SelectData) -> int:
