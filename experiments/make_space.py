@@ -1,6 +1,6 @@
 """Write the demo as a folder that runs by itself: ``python experiments/make_space.py dist/space``.
 
-It holds the app, our packages' sources, the checkpoints, and a requirements.txt of third parties only, as a Hugging Face
+It holds the app, our packages' sources, the checkpoints, and a requirements.txt of third parties only: a Hugging Face
 Space installs it before it has the sources.
 """
 

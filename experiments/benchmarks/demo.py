@@ -1,7 +1,7 @@
 """Time the demo in a real browser: ``python experiments/benchmarks/demo.py``.
 
-From the click on Detect to the answer for a photo of 1280x720 with one face, from the click on Generate to 16 faces, and
-the frames a second of the webcam tab at 640x480. Server and browser share this machine. Needs Chromium.
+From a photo of 1280x720 with one face to the answer (the upload too), from the click on Generate to 16 faces,
+and the frames a second of the webcam tab at 640x480. Server and browser share this machine. Needs Chromium.
 """
 
 import os
@@ -44,9 +44,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             if page.get_by_role("tab", name="Generate").count():
                 report("click to 16 faces", times(options.repeat, generate(page)))
             print(f"webcam, 640x480: {frames_per_second(page, options.seconds):.1f} frames a second")
-    print(
-        f"on {os.cpu_count()} cores, of which other programs used {os.getloadavg()[0]:.1f} or less (load of the last minute)"
-    )
+    print(f"{os.cpu_count()} cores; load of the last minute, this included: {os.getloadavg()[0]:.1f}")
 
 
 def frame(width: int, height: int, shift: int) -> bytes:
