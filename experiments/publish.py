@@ -70,9 +70,9 @@ def publish(uploads: Sequence[Upload], private: bool) -> None:
     for upload in uploads:
         if upload.kind == "space":
             link_models(upload.folder / "README.md", models)
-        sdk = {"space_sdk": "gradio"} if upload.kind == "space" else {}
+        sdk = "gradio" if upload.kind == "space" else None
         try:
-            api.create_repo(upload.repository, repo_type=upload.kind, private=private, exist_ok=True, **sdk)
+            api.create_repo(upload.repository, repo_type=upload.kind, private=private, exist_ok=True, space_sdk=sdk)
             address = api.upload_folder(
                 repo_id=upload.repository, repo_type=upload.kind, folder_path=upload.folder, delete_patterns="*"
             )

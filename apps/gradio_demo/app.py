@@ -37,7 +37,8 @@ TABS = {
 
 def build(models: Models) -> gr.Blocks:
     """Lay the page out."""
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEEP_SECONDS)) as page:
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEEP_SECONDS))
+    with page:
         gr.Markdown(f"# {TITLE}\n{SUBTITLE}", elem_id="title")
         if models.best is None:
             gr.HTML(show.note("No classifier is here: put a checkpoint into checkpoints/, then restart.", "warning"))

@@ -50,7 +50,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def frame(width: int, height: int, shift: int) -> bytes:
     """Give a JPEG of the astronaut before a gray wall."""
     picture = np.full((height, width, 3), 170, np.uint8)
-    person = cv2.resize(data.astronaut(), (height, height), interpolation=cv2.INTER_AREA)
+    person = data.astronaut()  # type: ignore[no-untyped-call]
+    person = cv2.resize(person, (height, height), interpolation=cv2.INTER_AREA)
     left = (width - height) // 2 + shift
     picture[:, left : left + height] = person
     _, content = cv2.imencode(".jpg", picture[..., ::-1])

@@ -1,3 +1,5 @@
+"""Saliency of a face."""
+
 import numpy as np
 from numpy.typing import NDArray
 

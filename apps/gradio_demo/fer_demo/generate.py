@@ -148,7 +148,8 @@ def _labels(emotion: str, number: int, seed: int) -> NDArray[np.int64]:
 
 def _caption(asked: str | None, read: str, sure: float) -> list[tuple[str, str]]:
     """Give the lines under a face, each with the emotion whose colour it has."""
-    return [(f"asked: {asked}", asked)] * (asked is not None) + [(f"read as: {read} {sure:.2f}", read)]
+    told = [] if asked is None else [(f"asked: {asked}", asked)]
+    return [*told, (f"read as: {read} {sure:.2f}", read)]
 
 
 def _summary(scores: Sequence[Score], judge: str | None) -> str:

@@ -9,7 +9,7 @@ from abc import ABCMeta
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn
 
 import cv2
 import gradio as gr
@@ -59,7 +59,7 @@ def sentences() -> Iterator[None]:
 class _Meta(ComponentMeta):
     """Make a component as Gradio does, but without the stub file that it writes beside a component's source."""
 
-    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Self:
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
         return ABCMeta.__new__(cls, name, bases, attributes)
 
 
