@@ -13,6 +13,7 @@ import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -128,9 +129,16 @@ def generate(page: Page) -> Callable[[], None]:
     page.locator("#number input[type=number]").fill("16")
     page.locator("#number input[type=number]").press("Tab")
 
+    seeds = count(1)
+
     def act() -> None:
-        page.locator("#made").evaluate("made => made.querySelectorAll('.fer-face').forEach(face => face.remove())")
+        first = page.locator("#made .fer-face").first
+        before = first.get_attribute("src") if first.count() else ""
+        page.locator("#seed input").fill(str(next(seeds)))
         page.click("#make")
+        page.wait_for_function(
+            "old => document.querySelector('#made .fer-face')?.src != (old || undefined)", arg=before
+        )
         expect(page.locator("#made .fer-grid").first.locator(".fer-face")).to_have_count(16)
 
     return act
@@ -143,14 +151,14 @@ def frames_per_second(page: Page, seconds: float) -> float:
     page.get_by_label("capture photo").click()
     expect(page.locator("#camera-out img")).to_be_visible()
     page.wait_for_timeout(3000)
-    count = """seconds => new Promise(done => {
+    counting = """seconds => new Promise(done => {
         let seen = new Set();
         const look = () => seen.add(document.querySelector('#camera-out img').src.slice(-200));
         const watch = new MutationObserver(look);
         watch.observe(document.querySelector('#camera-out'), {childList: true, subtree: true, attributes: true});
         setTimeout(() => { watch.disconnect(); done(seen.size / seconds) }, 1000 * seconds);
     })"""
-    shown: float = page.evaluate(count, seconds)
+    shown: float = page.evaluate(counting, seconds)
     return shown
 
 
