@@ -133,7 +133,7 @@ def generate(page: Page) -> Callable[[], None]:
 
     def act() -> None:
         first = page.locator("#made .fer-face").first
-        before = first.get_attribute("src") if first.count() else ""
+        before = first.get_attribute("src") if first.count() else None
         page.locator("#seed input").fill(str(next(seeds)))
         page.click("#make")
         page.wait_for_function(

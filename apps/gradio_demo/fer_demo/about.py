@@ -50,7 +50,7 @@ def build(models: Models) -> None:
     gr.Markdown("## Models")
     usable = [*models.classifiers, *models.generators]
     if usable:
-        head = ["model", "network", "task", "figure on PrivateTest", "parameters"]
+        head = ["model", "task", "on PrivateTest", "parameters"]
         gr.HTML(show.table(head, [_row(entry) for entry in usable], "The models of this page"))
         gr.Markdown("FD-FER is the Fréchet distance to real faces in our own encoder's features: lower is better.")
     for entry in usable:
@@ -64,7 +64,6 @@ def _row(entry: Entry) -> list[str]:
     parameters = entry.config.get("parameters")
     return [
         entry.name,
-        str(entry.config["model"]),
         "generates faces" if entry.generates else "names emotions",
         entry.figure,
         f"{parameters / 1e6:.2f} M" if isinstance(parameters, int) else "?",
