@@ -11,7 +11,7 @@ READY   := .venv/.ready
 RUN     := .venv/bin/python
 UV      := $(shell command -v uv || echo .uv/bin/uv)
 
-.PHONY: setup train test check demo lock
+.PHONY: setup train test check demo space lock
 setup: $(READY)
 
 $(READY): requirements.lock $(MEMBERS:%=%/pyproject.toml)
@@ -33,8 +33,11 @@ check: $(READY)  ## Format, lint, types
 	$(RUN) -m ruff check
 	$(RUN) -m mypy
 
-demo: $(READY)  ## Open the demo in a browser
-	$(RUN) apps/gradio_demo/app.py
+demo: $(READY)  ## Open the demo in a browser; --port, --host and --share in ARGS
+	$(RUN) apps/gradio_demo/app.py $(ARGS)
+
+space: $(READY)  ## Write the demo as a folder that runs by itself, for a Hugging Face Space
+	$(RUN) experiments/make_space.py dist/space
 
 lock:  ## Choose the newest versions that fit, for all supported Pythons
 	@command -v $(UV) >/dev/null || { $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet uv; }

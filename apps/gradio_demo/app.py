@@ -1,11 +1,93 @@
-"""The browser demo: upload, webcam, video and generation tabs."""
+"""The browser demo: ``python app.py`` opens it at http://127.0.0.1:7860."""
 
-import sys
+import os
+import tempfile
+
+# Gradio reads these when it is imported; threads that spin while they wait stall on shared cores.
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_TEMP_DIR", tempfile.mkdtemp(prefix="fer-demo-"))
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import gradio as gr
+from starlette.middleware import Middleware
+
+from fer_demo import about, generate, show, upload, video, webcam
+from fer_demo.models import Models
+from fer_demo.safety import FILM_BYTES, KEEP_SECONDS, BodyLimit, fetch_nothing
+
+TITLE = "Facial expressions, read and drawn"
+SUBTITLE = (
+    "Seven emotions in photos, before your camera and in films, and faces that are made to show them. "
+    "An expression is not a feeling: see About."
+)
+TABS = {
+    "Upload": upload.build,
+    "Webcam": webcam.build,
+    "Video": video.build,
+    "Generate": generate.build,
+    "About": about.build,
+}
 
 
-def main() -> None:
-    """Say that the demo is still to come, and what does its work until then."""
-    sys.exit("The Gradio demo is not there yet. Until it is: `fer-models predict PHOTO --save DIR`.")
+def build(models: Models) -> gr.Blocks:
+    """Lay the page out."""
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEEP_SECONDS))
+    with page:
+        gr.Markdown(f"# {TITLE}\n{SUBTITLE}", elem_id="title")
+        if models.best is None:
+            gr.HTML(show.note("No classifier is here: put a checkpoint into checkpoints/, then restart.", "warning"))
+        for name, fill in TABS.items():
+            with gr.Tab(name, id=name.lower()):
+                fill(models)
+    # Events that wait beyond these get Gradio's answer that the page is busy.
+    page.queue(max_size=24, default_concurrency_limit=2)
+    return page
+
+
+def launch(page: gr.Blocks, **options: Any) -> str:
+    """Serve the page; give its address.
+
+    Args:
+        page: What ``build`` gives.
+        options: Of Gradio's ``launch``.
+    """
+    fetch_nothing()
+    theme = gr.themes.Soft(
+        primary_hue="sky", secondary_hue="sky", neutral_hue="slate", font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    )  # fmt: skip
+    _, address, _ = page.launch(
+        theme=theme,
+        css_paths=Path(show.__file__).with_name("style.css"),
+        max_file_size=FILM_BYTES,
+        allowed_paths=[],
+        show_error=False,
+        run_history=False,
+        ssr_mode=False,
+        pwa=False,
+        footer_links=["api", "settings"],
+        app_kwargs={"middleware": [Middleware(BodyLimit)]},
+        **options,
+    )
+    return address
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Open the page as the command line says."""
+    parser = ArgumentParser(prog="app.py", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--host", help="address to listen on, e.g. 0.0.0.0 for all (default: 127.0.0.1)")
+    parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
+    parser.add_argument("--share", action="store_true", help="open a public link through Gradio's servers")
+    options = parser.parse_args(argv)
+    models = Models()
+    Thread(target=models.warm_up, daemon=True).start()
+    launch(build(models), server_name=options.host, server_port=options.port, share=options.share)
 
 
 if __name__ == "__main__":

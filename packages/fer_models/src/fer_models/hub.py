@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from fer_data.emotions import EMOTIONS, FERPLUS_EMOTIONS, class_names
@@ -83,6 +84,21 @@ def folder_of(name: str) -> Path:
     )
 
 
+def describe(name: str) -> dict[str, Any]:
+    """Read ``config.json`` of a checkpoint by name or path, and see that its weights are whole, without loading them.
+
+    Raises:
+        CheckpointError: It is missing, damaged, or of another version.
+    """
+    folder = folder_of(name)
+    config = _read_config(folder)
+    try:
+        with safe_open(folder / WEIGHTS, framework="pt"):  # refuses a file that is shorter than its header says
+            return config
+    except Exception as error:  # a stranger's file can hold anything
+        raise _damaged(folder, error) from error
+
+
 def load(name: str) -> Checkpoint:
     """Load a published checkpoint by name or path.
 
@@ -101,10 +117,7 @@ def load(name: str) -> Checkpoint:
         if (preprocess.size, preprocess.channels) != (network.input_size, network.input_channels):
             raise UserError(f"{preprocess} is not what {config['model']} takes")
     except Exception as error:  # a stranger's file can hold anything
-        raise CheckpointError(
-            f"the checkpoint {folder} is damaged, or made by another version of fer-models ({_first_line(error)}): "
-            "fetch or export it again"
-        ) from error
+        raise _damaged(folder, error) from error
     return Checkpoint(folder.resolve().name, network.eval(), preprocess, config)
 
 
@@ -207,6 +220,13 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 def _labels(config: dict[str, Any]) -> tuple[str, ...]:
     return class_names(config["network_config"].get("num_classes", len(EMOTIONS)))
+
+
+def _damaged(folder: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(
+        f"the checkpoint {folder} is damaged, or made by another version of fer-models ({_first_line(error)}): "
+        "fetch or export it again"
+    )
 
 
 def _first_line(error: Exception) -> str:

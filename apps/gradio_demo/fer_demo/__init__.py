@@ -1,0 +1,1 @@
+"""The browser demo, one file a tab. All work is done by ``fer_models``."""

@@ -1,0 +1,56 @@
+"""One page for all tests of the demo, with real and random networks and one that is damaged."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+import app  # first, as it sets what Gradio reads when it is imported
+from fer_demo.models import Models
+from fer_models import hub
+from fer_models.networks import NETWORKS
+
+PUBLISHED = Path(__file__).resolve().parents[2] / "checkpoints"
+
+
+def save_random(folder: Path, model: str, **config: object) -> None:
+    """Write a network that has learned nothing."""
+    torch.manual_seed(0)
+    network = NETWORKS[model](**config)
+    about = {"model": model, "network_config": config, "preprocess": hub.input_of(network).to_dict()}
+    hub.save_checkpoint(folder, network, {**about, "metrics": {"test": {"fd_fer": 123.45}}}, f"# {model}\n\nA card.")
+
+
+@pytest.fixture(scope="session")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Write checkpoints: cnn as published, an encoder, two generators, and one that is cut short."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    for name in ("cnn", "fd_encoder"):
+        shutil.copytree(PUBLISHED / name, folder / name)
+    save_random(folder / "vae", "vae", width=8)
+    save_random(folder / "dcgan", "dcgan", width=8)
+    shutil.copytree(PUBLISHED / "cnn", folder / "broken")
+    weights = folder / "broken" / hub.WEIGHTS
+    weights.write_bytes(weights.read_bytes()[:100_000])
+    before = os.environ.get("FER_CHECKPOINTS")
+    os.environ["FER_CHECKPOINTS"] = str(folder)
+    yield folder
+    os.environ.pop("FER_CHECKPOINTS")
+    if before is not None:
+        os.environ["FER_CHECKPOINTS"] = before
+
+
+@pytest.fixture(scope="session")
+def models(checkpoints: Path) -> Models:
+    return Models()
+
+
+@pytest.fixture(scope="session")
+def address(models: Models) -> Iterator[str]:
+    """Serve the page; give its address."""
+    page = app.build(models)
+    yield app.launch(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    page.close(verbose=False)
