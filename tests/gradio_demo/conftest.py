@@ -21,7 +21,12 @@ def save_random(folder: Path, model: str, **config: object) -> None:
     torch.manual_seed(0)
     network = NETWORKS[model](**config)
     about = {"model": model, "network_config": config, "preprocess": hub.input_of(network).to_dict()}
-    hub.save_checkpoint(folder, network, {**about, "metrics": {"test": {"fd_fer": 123.45}}}, f"# {model}\n\nA card.")
+    hub.save_checkpoint(
+        folder,
+        network,
+        {**about, "metrics": {"test": {"sets": {"generated": {"fd_fer": 123.45}}}}},
+        f"# {model}\n\nA card.",
+    )
 
 
 @pytest.fixture(scope="session")

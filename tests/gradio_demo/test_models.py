@@ -13,7 +13,7 @@ from fer_models import hub
 
 def test_lists_what_is_there_with_its_figure(models: Models):
     assert [entry.label for entry in models.classifiers] == ["cnn (69.7% accuracy)"]  # not the encoder
-    assert [entry.label for entry in models.generators] == ["dcgan (FD-FER 123.5)", "vae (FD-FER 123.5)"]
+    assert [entry.label for entry in models.generators] == ["dcgan (FD-FER 123.45)", "vae (FD-FER 123.45)"]
     assert [entry.inverts for entry in models.generators] == [False, True]
     assert models.best == "cnn"
 

@@ -44,7 +44,8 @@ class Entry:
     @property
     def score(self) -> float | None:
         """The accuracy of a classifier or the FD-FER of a generator on PrivateTest; None where nobody measured it."""
-        found = self.config.get("metrics", {}).get("test", {}).get("fd_fer" if self.generates else "accuracy")
+        test = self.config.get("metrics", {}).get("test", {})
+        found = test.get("sets", {}).get("generated", {}).get("fd_fer") if self.generates else test.get("accuracy")
         return float(found) if isinstance(found, int | float) else None
 
     @property
@@ -52,7 +53,7 @@ class Entry:
         """The score in words."""
         if self.score is None:
             return "not judged"
-        return f"FD-FER {self.score:.1f}" if self.generates else f"{self.score:.1%} accuracy"
+        return f"FD-FER {self.score:.2f}" if self.generates else f"{self.score:.1%} accuracy"
 
     @property
     def label(self) -> str:
@@ -71,7 +72,8 @@ class Models:
         self.broken = [entry for entry in entries if entry.problem is not None]
         classifiers = [entry for entry in usable if entry.config["model"] in CLASSIFIERS]
         self.classifiers = sorted(classifiers, key=lambda entry: -(entry.score or 0))
-        self.generators = [entry for entry in usable if entry.generates]
+        generators = [entry for entry in usable if entry.generates]
+        self.generators = sorted(generators, key=lambda entry: entry.score if entry.score is not None else float("inf"))
 
     @property
     def best(self) -> str | None:
