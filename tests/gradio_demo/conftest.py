@@ -1,6 +1,5 @@
 """One page for all tests of the demo, with real and random networks and one that is damaged."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +29,7 @@ def save_random(folder: Path, model: str, **config: object) -> None:
 
 
 @pytest.fixture(scope="session")
-def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write checkpoints: cnn as published, an encoder, two generators, and one that is cut short."""
     folder = tmp_path_factory.mktemp("checkpoints")
     for name in ("cnn", "fd_encoder"):
@@ -40,17 +39,14 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.copytree(PUBLISHED / "cnn", folder / "broken")
     weights = folder / "broken" / hub.WEIGHTS
     weights.write_bytes(weights.read_bytes()[:100_000])
-    before = os.environ.get("FER_CHECKPOINTS")
-    os.environ["FER_CHECKPOINTS"] = str(folder)
-    yield folder
-    os.environ.pop("FER_CHECKPOINTS")
-    if before is not None:
-        os.environ["FER_CHECKPOINTS"] = before
+    return folder
 
 
 @pytest.fixture(scope="session")
 def models(checkpoints: Path) -> Models:
-    return Models()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FER_CHECKPOINTS", str(checkpoints))
+        return Models()
 
 
 @pytest.fixture(scope="session")

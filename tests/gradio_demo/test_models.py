@@ -35,7 +35,8 @@ def test_only_names_of_the_list_are_loaded(models: Models, name: str | None):
 def test_each_is_loaded_once_whatever_many_threads_ask(checkpoints: Path, monkeypatch: pytest.MonkeyPatch):
     loaded = []
     load = hub.load
-    monkeypatch.setattr(hub, "load", lambda name: loaded.append(name) or load(name))
+    monkeypatch.setenv("FER_CHECKPOINTS", str(checkpoints))
+    monkeypatch.setattr(hub, "load", lambda name: loaded.append(Path(name).name) or load(name))
     models = Models()
     assert not loaded
     with ThreadPoolExecutor(8) as pool:

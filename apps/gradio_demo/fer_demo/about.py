@@ -1,5 +1,7 @@
 """The tab that says what the page is, how good it is, and what it is not for."""
 
+from pathlib import Path
+
 import gradio as gr
 
 from fer_demo import show
@@ -55,7 +57,7 @@ def build(models: Models) -> None:
         gr.Markdown("FD-FER is the Fréchet distance to real faces in our own encoder's features: lower is better.")
     for entry in usable:
         with gr.Accordion(f"Model card: {entry.name}", open=False):
-            gr.Markdown(_card(entry.name))
+            gr.Markdown(_card(entry.folder / hub.CARD))
     for entry in models.broken:
         gr.HTML(show.note(f"{entry.name} can't be used: {entry.problem}", "warning"))
 
@@ -70,9 +72,8 @@ def _row(entry: Entry) -> list[str]:
     ]
 
 
-def _card(name: str) -> str:
+def _card(path: Path) -> str:
     """Give a model card without the Hub's front matter."""
-    path = hub.folder_of(name) / hub.CARD
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     body = text.split("---\n", 2)[-1] if text.startswith("---\n") else text
     return body.strip() or "This checkpoint has no card."

@@ -1,6 +1,6 @@
 """The checkpoints that the page offers; each is loaded once, on its first use."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -22,14 +22,19 @@ class Entry:
     """A checkpoint of the list.
 
     Attributes:
-        name: Of its folder.
+        folder: Where it lies; its name is what visitors choose.
         config: All of ``config.json``; empty where it can't be read.
         problem: Why it can't be used, in a sentence; None where it can.
     """
 
-    name: str
+    folder: Path
     config: dict[str, Any]
     problem: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of the folder."""
+        return self.folder.name
 
     @property
     def generates(self) -> bool:
@@ -67,7 +72,7 @@ class Models:
     def __init__(self) -> None:
         self._lock = RLock()
         self._loaded: dict[str, Any] = {}
-        entries = [_entry(name) for name in hub.available()]
+        entries = [_entry(hub.checkpoints_dir() / name) for name in hub.available()]
         usable = [entry for entry in entries if entry.problem is None and entry.config.get("role") != "encoder"]
         self.broken = [entry for entry in entries if entry.problem is not None]
         classifiers = [entry for entry in usable if entry.config["model"] in CLASSIFIERS]
@@ -86,8 +91,8 @@ class Models:
         Raises:
             UserError: There is none of this name, or it is damaged.
         """
-        known = self._known(self.classifiers, name, "classifier")
-        return self._once(known, lambda: EmotionPredictor(hub.load(known), self.detector))
+        entry = _known(self.classifiers, name, "classifier")
+        return self._once(entry.name, lambda: EmotionPredictor(_load(entry), self.detector))
 
     def generator(self, name: str | None) -> FaceGenerator:
         """Give a generator.
@@ -95,8 +100,8 @@ class Models:
         Raises:
             UserError: There is none of this name, or it is damaged.
         """
-        known = self._known(self.generators, name, "generator")
-        return self._once(known, lambda: FaceGenerator(hub.load(known)))
+        entry = _known(self.generators, name, "generator")
+        return self._once(entry.name, lambda: FaceGenerator(_load(entry)))
 
     @property
     def detector(self) -> FaceDetector:
@@ -111,32 +116,34 @@ class Models:
     def _once(self, name: str, make: Callable[[], T]) -> T:
         with self._lock:
             if name not in self._loaded:
-                try:
-                    self._loaded[name] = make()
-                except UserError as error:
-                    raise UserError(_without_paths(str(error))) from error
+                self._loaded[name] = make()
             made: T = self._loaded[name]
             return made
 
-    def _known(self, entries: list[Entry], name: str | None, kind: str) -> str:
-        # Only names of the list: a stranger's name could be a path.
-        if name is None or name not in [entry.name for entry in entries]:
-            names = ", ".join(entry.name for entry in entries) or "none yet"
-            raise UserError(f"there is no {kind} {name!r} here; choose one of: {names}")
-        return name
 
-
-def _entry(name: str) -> Entry:
+def _entry(folder: Path) -> Entry:
     try:
-        config = hub.describe(name)
+        return Entry(folder, hub.describe(str(folder)))
     except UserError as error:
-        return Entry(name, {}, _without_paths(str(error)))
-    return Entry(name, config)
+        return Entry(folder, {}, _without_path(str(error), folder))
 
 
-def _without_paths(sentence: str) -> str:
+def _known(entries: Sequence[Entry], name: str | None, kind: str) -> Entry:
+    """Find an entry: only names of the list are taken, as a stranger's could be a path."""
+    for entry in entries:
+        if entry.name == name:
+            return entry
+    names = ", ".join(entry.name for entry in entries) or "none yet"
+    raise UserError(f"there is no {kind} {name!r} here; choose one of: {names}")
+
+
+def _load(entry: Entry) -> hub.Checkpoint:
+    try:
+        return hub.load(str(entry.folder))
+    except UserError as error:
+        raise UserError(_without_path(str(error), entry.folder)) from error
+
+
+def _without_path(sentence: str, folder: Path) -> str:
     """Tell visitors no path of this machine."""
-    folder = hub.checkpoints_dir()
-    for path in (folder.resolve(), folder):
-        sentence = sentence.replace(f"{path}/", "").replace(str(path), Path(path).name)
-    return sentence
+    return sentence.replace(str(folder), folder.name)
