@@ -4,12 +4,10 @@ Each model has its own options: ``python experiments/train.py --model cnn --help
 """
 
 import json
-import logging
 import os
 import shlex
 import sys
 import time
-import warnings
 from argparse import ArgumentParser as PlainParser
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -173,6 +171,7 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     from lightning.pytorch.utilities import rank_zero_only
 
     from fer_data.datamodule import FER2013DataModule
+    from fer_models.quiet import quiet_lightning
     from fer_models.registry import task_of
     from fer_models.resume import checkpoint_to_resume
 
@@ -229,16 +228,6 @@ def fit(trainer: Any, task: Any, data: Any, checkpoint: Path | None) -> None:
     except SystemExit:
         print("stopped by Ctrl-C; go on with --resume auto", file=sys.stderr)
         sys.exit(130)
-
-
-def quiet_lightning() -> None:
-    """Keep Lightning's advice and advertisement off the screen; its warnings stay."""
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # Lightning 2.6 asks torch's pytree in an old way; it works.
-    warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated", FutureWarning)
-    warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty", UserWarning)
-    # None is faster than some where the processor trains as well; --num_workers says so.
-    warnings.filterwarnings("ignore", ".* does not have many workers", UserWarning)
 
 
 def run_folder(run: Run, model: str) -> Path:

@@ -85,8 +85,10 @@ def train_small(table: FaceTable, epochs: int, seed: int, device: str) -> Checkp
 
     from fer_data.datamodule import FER2013DataModule
     from fer_models.callbacks import RandomnessOfEpoch
+    from fer_models.quiet import quiet_lightning
     from fer_models.tasks.classification import ClassificationTask
 
+    quiet_lightning()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         task = ClassificationTask("cnn", NETWORK, warmup_epochs=1)
