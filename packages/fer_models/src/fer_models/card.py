@@ -91,6 +91,7 @@ trained from scratch on FER2013's Training split. Nobody in its faces is real.
 
 ```python
 from fer_models.generate import load_generator
+
 faces = load_generator("{name}").sample([3] * 16, seed=0)  # 3 is happy; uint8 (16, 48, 48)
 ```
 
@@ -146,6 +147,7 @@ def _use(name: str, config: dict[str, Any]) -> str:
     votes = "Trained with FER+'s votes beside the labels: compare it with models that had them too.\n\n"
     return f"""{votes if config["training"].get("ferplus_weight") else ""}```python
 from fer_models.predict import load
+
 for face in load("{name}")("photo.jpg"):
     print(face.emotion, face.probabilities)
 ```"""
