@@ -77,7 +77,7 @@ class GenerationTask(BaseTask):
         several = [k for k, n in enumerate(labels.bincount().tolist()) if n > 1]
         ratios = [diversity(fake[labels == k]) / diversity(real[labels == k]) for k in several]
         ratio = sum(ratios) / max(1, len(ratios))
-        self.log_dict({"val/fd": frechet_distance(real, fake), "val/diversity": ratio})
+        self.log_dict({"val/fd": frechet_distance(real, fake), "val/diversity": ratio}, sync_dist=True)
         if ratio < COLLAPSED and self.trainer.current_epoch >= SETTLED and self.trainer.is_global_zero:
             print(
                 f"warning: mode collapse: within an emotion, generated faces differ {ratio:.2f} times as much as "
