@@ -30,9 +30,9 @@ def generators() -> list[str]:
         UserError: There is none.
     """
     from fer_models import hub
-    from fer_models.networks.base import Generator
+    from fer_models.networks import GENERATORS
 
-    names = [name for name in hub.available() if isinstance(hub.load(name).network, Generator)]
+    names = [name for name in hub.available() if hub.describe(name)["model"] in GENERATORS]
     if not names:
         raise UserError(f"there is no generator in {hub.checkpoints_dir()}: train and export one")
     return names
@@ -59,10 +59,9 @@ def compare(names: Sequence[str], seed: int, columns: int, out: Path) -> None:
 
 def grid(generator: Any, seed: int, columns: int) -> Any:
     """Make seven rows of faces, uint8 (7 * columns, 48, 48): one latent a column where emotions can be chosen."""
-    if not generator.conditional:
-        return generator.sample([0] * (7 * columns), seed)
-    z = generator.latents(columns, seed).repeat(7, 1)
-    return generator.render(z, [k for k in range(7) for _ in range(columns)])
+    if generator.conditional:
+        return generator.all_emotions(generator.latents(columns, seed))
+    return generator.sample([0] * (7 * columns), seed)
 
 
 def figures(config: dict[str, Any]) -> dict[str, Any]:

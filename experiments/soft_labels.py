@@ -17,7 +17,7 @@ import numpy as np
 import train
 from fer_data.errors import UserError, check_range, sentences
 from fer_data.table import FaceTable
-from fer_models.networks import NETWORKS
+from fer_models.networks import CLASSIFIERS
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -41,7 +41,7 @@ def cross_fit(out: Path, folds: int, rest: Sequence[str]) -> None:
     from fer_data.soft_labels import deal_folds, write_soft_labels
 
     model = train.which_model(rest)
-    if NETWORKS[model].task != "classification":
+    if model not in CLASSIFIERS:
         raise UserError(f"--model {model} is no classifier, so it gives no soft labels")
     parser, groups = train.build_parser(model)
     options = parser.parse_args(train.complete_flags(rest, parser))

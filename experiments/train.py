@@ -18,7 +18,7 @@ from typing import Any, Literal, NoReturn
 
 from fer_data.emotions import FERPLUS_EMOTIONS
 from fer_data.errors import UserError, check_range, sentences
-from fer_models.networks import NETWORKS
+from fer_models.networks import CLASSIFIERS, NETWORKS
 
 MODELS = tuple(NETWORKS)
 
@@ -76,12 +76,18 @@ class Run:
             raise UserError(f"--name {self.name!r} must be a plain name, without folders")
         if self.devices != "auto":
             self._check_devices()
+        if self.precision == "16-mixed" and not self._on_gpu():
+            raise UserError("--precision 16-mixed needs a GPU: on a processor Lightning would take bf16-mixed instead")
+
+    def _on_gpu(self) -> bool:
+        import torch
+
+        return self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
 
     def _check_devices(self) -> None:
         import torch
 
-        on_gpu = self.accelerator == "gpu" or (self.accelerator == "auto" and torch.cuda.is_available())
-        there, kind = (torch.cuda.device_count(), "GPUs") if on_gpu else (os.cpu_count() or 1, "cores")
+        there, kind = (torch.cuda.device_count(), "GPUs") if self._on_gpu() else (os.cpu_count() or 1, "cores")
         if not (str(self.devices).isdecimal() and 1 <= int(self.devices) <= there):
             raise UserError(f"--devices {self.devices}: give auto, or a number up to {there}, the {kind} here")
 
@@ -211,7 +217,7 @@ def _network_config(options: Any, keys: Sequence[str]) -> dict[str, Any]:
     config = {key: options[key] for key in keys}
     if options.data.partition(":")[0] != "ferplus":
         return config
-    if NETWORKS[options.model].task != "classification":
+    if options.model not in CLASSIFIERS:
         raise UserError(f"--data {options.data}: FER+'s labels are for classifiers, which {options.model} is not")
     return {**config, "num_classes": len(FERPLUS_EMOTIONS)}
 
@@ -317,7 +323,7 @@ def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
     # Saved when an epoch has ended, and so as it would be at the start of the next one.
     keep: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks: list[Any] = [RandomnessOfEpoch(run.seed), StopAtNonFinite(), Curves(run_dir), EpochLine()]
-    if isinstance(task, GenerationTask):
+    if isinstance(task, GenerationTask) and not run.fast_dev_run:
         callbacks.append(SampleGrid(run_dir / "samples"))
     if not run.fast_dev_run:
         callbacks += [

@@ -22,15 +22,13 @@ from fer_data.datamodule import FER2013DataModule
 from fer_data.errors import UserError, check_range, sentences
 from fer_data.files import write_atomically
 from fer_models.losses import soft_cross_entropy, soft_targets
-from fer_models.networks import NETWORKS
-from fer_models.networks.base import Classifier
+from fer_models.networks import CLASSIFIERS
 from fer_models.provenance import machine
 from fer_models.tasks.classification import ClassificationTask, warmup_cosine
 
 WARM_UP = 5
 """Batches before those that are timed."""
 
-CLASSIFIERS = tuple(name for name, network in NETWORKS.items() if issubclass(network, Classifier))
 PRECISIONS = {"32-true": torch.float32, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 

@@ -160,6 +160,7 @@ def test_a_run_continues_where_it_stopped(run: Path, tmp_path: Path):
         (["--model", "cnn", "--data", "synthetic:700", "--run_dir", "/dev/null"], 1, "/dev/null"),
         (["--model", "cnn", "--data", "synthetic:700", "--resume", "/etc/passwd"], 1, "/etc/passwd"),
         (["--model", "cnn", "--pretrained"], 1, "no ImageNet weights"),
+        (["--model", "cnn", "--precision", "16-mixed", "--accelerator", "cpu"], 1, "16-mixed needs a GPU"),
         (["--model", "cnn", "--data", "no/such/folder"], 1, "no/such/folder"),
         (["--model", "cnn", "--data", "synthetic:700", "--augment", "wild"], 1, "medium"),
         (["--model", "cnn", "--data", "synthetic:700", "--rotate", "-5"], 1, "rotate"),

@@ -1,12 +1,14 @@
-"""A checkpoint that is there in a moment: a small network that knows nothing."""
+"""A checkpoint that is there in a moment: a small network that knows nothing, and what predicts with it."""
 
 from pathlib import Path
 
 import pytest
 import torch
 
+import photos
 from fer_models import hub
 from fer_models.networks import NETWORKS
+from fer_models.predict import EmotionPredictor
 
 
 @pytest.fixture
@@ -19,3 +21,14 @@ def folder(tmp_path: Path) -> Path:
     about = {"model": "cnn", "network_config": config, "preprocess": hub.input_of(network).to_dict()}
     hub.save_checkpoint(tmp_path / "small", network, about, "# card")
     return tmp_path / "small"
+
+
+@pytest.fixture
+def predictor(folder: Path) -> EmotionPredictor:
+    return EmotionPredictor(hub.load(str(folder)), photos.detector())
+
+
+@pytest.fixture
+def one_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Build MTCNN once for all tests."""
+    monkeypatch.setattr("fer_models.predict.FaceDetector", lambda device: photos.detector())

@@ -21,16 +21,7 @@ from fer_models.predict import EmotionPredictor, load
 from fer_models.results import FacePrediction
 from fer_models.stream import EmotionStream
 
-
-@pytest.fixture
-def predictor(folder: Path) -> EmotionPredictor:
-    return EmotionPredictor(hub.load(str(folder)), photos.detector())
-
-
-@pytest.fixture(autouse=True)
-def one_detector(monkeypatch: pytest.MonkeyPatch):
-    """Build MTCNN once for all tests."""
-    monkeypatch.setattr("fer_models.predict.FaceDetector", lambda device: photos.detector())
+pytestmark = pytest.mark.usefixtures("one_detector")
 
 
 def test_each_face_has_box_score_and_seven_probabilities(predictor: EmotionPredictor):

@@ -18,7 +18,7 @@ import photos
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
 from fer_data.faces import Face
-from fer_models import hub, video
+from fer_models import video
 from fer_models.cli import main
 from fer_models.drawing import draw
 from fer_models.predict import EmotionPredictor
@@ -27,16 +27,7 @@ from fer_models.table import COLUMNS, ResultTable
 from fer_models.timeline import Timeline
 from fer_models.video import FilmError, annotate_film, open_film, open_writer
 
-
-@pytest.fixture
-def predictor(folder: Path) -> EmotionPredictor:
-    return EmotionPredictor(hub.load(str(folder)), photos.detector())
-
-
-@pytest.fixture(autouse=True)
-def one_detector(monkeypatch: pytest.MonkeyPatch):
-    """Build MTCNN once for all tests."""
-    monkeypatch.setattr("fer_models.predict.FaceDetector", lambda device: photos.detector())
+pytestmark = pytest.mark.usefixtures("one_detector")
 
 
 @pytest.fixture(scope="module")

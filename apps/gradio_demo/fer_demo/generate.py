@@ -1,6 +1,5 @@
 """The tab that makes faces."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,7 +7,6 @@ import cv2
 import gradio as gr
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as Pillow
 
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
@@ -16,7 +14,7 @@ from fer_data.faces import crop
 from fer_demo import show
 from fer_demo.models import Models
 from fer_demo.safety import Photo, sentences
-from fer_models.drawing import tile
+from fer_models.drawing import animation, tile
 from fer_models.generate import FaceGenerator
 
 Faces = NDArray[np.uint8]
@@ -178,8 +176,5 @@ def _abilities(name: str, inverts: bool) -> str:
 
 def _walk(faces: Faces) -> str:
     """Show the way from one face to another, and back, as an animation."""
-    there = [Pillow.fromarray(cv2.resize(face, (96, 96), interpolation=cv2.INTER_CUBIC)) for face in faces]
-    back = there[-2:0:-1]
-    with io.BytesIO() as content:
-        there[0].save(content, "GIF", save_all=True, append_images=[*there[1:], *back], duration=80, loop=0)
-        return show.figure("A walk from one face to another, and back", content.getvalue(), "gif")
+    enlarged = [cv2.resize(face, (96, 96), interpolation=cv2.INTER_CUBIC) for face in faces]
+    return show.figure("A walk from one face to another, and back", animation(enlarged), "gif")

@@ -167,7 +167,7 @@ class SampleGrid(Callback):
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Make the faces with the weights in use (the averaged ones) and save them, also to a tracker."""
-        if not trainer.is_global_zero or getattr(trainer, "fast_dev_run", False):
+        if not trainer.is_global_zero:
             return
         task = cast("GenerationTask", pl_module)
         rows = len(EMOTIONS)

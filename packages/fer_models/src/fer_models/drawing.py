@@ -1,10 +1,12 @@
-"""Boxes and emotions drawn on pictures."""
+"""Boxes and emotions drawn on pictures; faces in rows, and as an animation."""
 
+import io
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from fer_data.emotions import COLOURS
 from fer_models.results import FacePrediction
@@ -75,3 +77,16 @@ def _draw_face(canvas: NDArray[np.uint8], prediction: FacePrediction, unit: floa
     y = y1 if y1 > height + below else min(y2 + height + below, canvas.shape[0])
     cv2.rectangle(canvas, (x, y - height - below), (x + width, y), colour, -1)
     cv2.putText(canvas, text, (x, y - below), font, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+
+
+def enlarge(image: NDArray[np.uint8], times: int = 4) -> NDArray[np.uint8]:
+    """Repeat each pixel, so that small faces are seen."""
+    return image.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def animation(pictures: Sequence[NDArray[np.uint8]], seconds: float = 0.08) -> bytes:
+    """Encode pictures, each uint8 (H, W) and ``seconds`` long, as a GIF that walks through them and back."""
+    frames = [Image.fromarray(picture) for picture in [*pictures, *pictures[-2:0:-1]]]
+    content = io.BytesIO()
+    frames[0].save(content, "GIF", save_all=True, append_images=frames[1:], duration=round(1000 * seconds), loop=0)
+    return content.getvalue()

@@ -89,13 +89,13 @@ class FaceGenerator:
         return self.render(self.latents(len(labels), seed, truncation), labels)
 
     def all_emotions(self, z: Tensor) -> Faces:
-        """Make the seven emotions of one latent (1, latent_dim): uint8 (7, 48, 48).
+        """Make the seven emotions of latents (N, latent_dim): uint8 (7N, 48, 48), N faces of each emotion in turn.
 
         Raises:
             UserError: The generator isn't conditional.
         """
         self._check_conditional()
-        return self.render(z.expand(len(EMOTIONS), -1), range(len(EMOTIONS)))
+        return self.render(z.repeat(len(EMOTIONS), 1), np.repeat(np.arange(len(EMOTIONS)), len(z)))
 
     def interpolate(self, label: int, seed: int = 0, steps: int = 16, truncation: float = 1.0) -> Faces:
         """Walk from one latent to another, evenly along the arc between them: uint8 (steps, 48, 48)."""

@@ -1,6 +1,7 @@
 """``fer-models generate``: faces as a grid, single files, arrays or an animation."""
 
 import io
+import math
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from fer_data.files import write_atomically
 if TYPE_CHECKING:
     from fer_models.generate import FaceGenerator, Faces
 
-ENLARGED = 4
 MOST = 10_000
 
 
@@ -50,37 +50,36 @@ def run(options: Namespace) -> int:
     check_range("--truncation", options.truncation, 0, 1)
     check_range("--strength", options.strength, 0, 1)
     generator = load_generator(options.model, options.device)
-    labels, columns = _labels(options, generator)
+    labels = _labels(options, generator)
     if options.photo:
         faces, labels, columns = _from_photo(options, generator, labels)
     elif options.out.suffix == ".gif":
-        faces = _walk(options, generator, labels)
-    elif options.emotion == "all":
-        # Each column is one latent in all emotions.
-        faces = generator.render(generator.latents(options.n, options.seed, options.truncation).repeat(7, 1), labels)
+        faces, columns = _walk(options, generator, labels), 1
+    elif options.emotion == "all" and generator.conditional:
+        z = generator.latents(options.n, options.seed, options.truncation)
+        faces, columns = generator.all_emotions(z), options.n  # each column is one latent
     else:
-        faces = generator.sample(labels, options.seed, options.truncation)
+        faces, columns = generator.sample(labels, options.seed, options.truncation), math.ceil(math.sqrt(options.n))
     _write(options.out, faces, labels, columns)
     print(f"{len(faces)} faces of {generator.checkpoint.name}, seed {options.seed}: {options.out}")
     return 0
 
 
-def _labels(options: Namespace, generator: "FaceGenerator") -> tuple[NDArray[np.int64], int]:
-    """Choose the emotion of each face, and how many stand in a row."""
-    square = int(np.ceil(np.sqrt(options.n)))
+def _labels(options: Namespace, generator: "FaceGenerator") -> NDArray[np.int64]:
+    """Choose the emotion of each face."""
     if not generator.conditional:
         if options.emotion not in ("all", "random"):
             raise UserError(f"{generator.checkpoint.name} can't be asked for an emotion: leave --emotion out")
-        options.emotion = "random"
-        return np.zeros(options.n, np.int64), square
+        return np.zeros(options.n, np.int64)
     if options.emotion == "all":
-        return np.repeat(np.arange(len(EMOTIONS)), options.n), options.n
+        return np.repeat(np.arange(len(EMOTIONS)), options.n)
     if options.emotion == "random":
-        return np.random.default_rng(options.seed).integers(len(EMOTIONS), size=options.n), square
+        drawn: NDArray[np.int64] = np.random.default_rng(options.seed).integers(len(EMOTIONS), size=options.n)
+        return drawn
     label = emotion_index(options.emotion)
     if label is None:
         raise UserError(f"--emotion {options.emotion!r}: choose one of {', '.join(EMOTIONS)}, all or random")
-    return np.full(options.n, label), square
+    return np.full(options.n, label)
 
 
 def _walk(options: Namespace, generator: "FaceGenerator", labels: NDArray[np.int64]) -> "Faces":
@@ -117,14 +116,14 @@ def _face_in(photo: str, size: int, device: str) -> NDArray[np.uint8]:
 
 
 def _write(out: Path, faces: "Faces", labels: NDArray[np.int64], columns: int) -> None:
-    from fer_models.drawing import png, tile
+    from fer_models.drawing import animation, enlarge, png, tile
 
     if out.suffix == ".npz":
         buffer = io.BytesIO()
         np.savez_compressed(buffer, faces=faces, labels=labels, emotions=np.array(EMOTIONS))
         write_atomically(out, buffer.getvalue())
     elif out.suffix == ".gif":
-        write_atomically(out, animation(faces))
+        write_atomically(out, animation([enlarge(face) for face in faces]))
     elif out.suffix == ".png":
         write_atomically(out, png(enlarge(tile(faces, columns))))
     elif out.suffix:
@@ -133,18 +132,3 @@ def _write(out: Path, faces: "Faces", labels: NDArray[np.int64], columns: int) -
         for index, (face, label) in enumerate(zip(faces, labels, strict=True)):
             name = EMOTIONS[label] if label >= 0 else "given"
             write_atomically(out / f"{index:05}-{name}.png", png(face))
-
-
-def enlarge(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Repeat each pixel, so that small faces are seen."""
-    return image.repeat(ENLARGED, axis=0).repeat(ENLARGED, axis=1)
-
-
-def animation(faces: "Faces", seconds: float = 0.08) -> bytes:
-    """Encode faces, uint8 (N, H, W), as a GIF that walks through them and back."""
-    from PIL import Image
-
-    frames = [Image.fromarray(enlarge(face)) for face in [*faces, *faces[-2:0:-1]]]
-    buffer = io.BytesIO()
-    frames[0].save(buffer, "GIF", save_all=True, append_images=frames[1:], duration=round(1000 * seconds), loop=0)
-    return buffer.getvalue()

@@ -1,7 +1,7 @@
 """Training of a GAN with an auxiliary classifier."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,16 +24,7 @@ class ACGANTask(GANTask):
         network_config: The network's own arguments.
         auxiliary_weight: Of the classifier's loss beside the adversarial one, for both networks.
         certainty: Probability of the emotion beyond which a generated face is rewarded no more.
-        loss: ``hinge`` or ``non-saturating``.
-        lr: Learning rate of the generator.
-        discriminator_lr: Learning rate of the discriminator, as a multiple of the generator's.
-        beta1: Adam's first momentum, of both.
-        discriminator_width: Channels of the discriminator's first layer.
-        spectral_norm: Bound the discriminator's slope by spectral normalisation.
-        r1: Weight of the gradient penalty at real faces, e.g. 1; 0 is off. It is taken every 16th step.
-        diff_augment: Show the discriminator augmented faces only, real and generated (DiffAugment).
-        balanced_labels: Ask the generator for all emotions equally often, else as often as they are in the data.
-        fd_every: Epochs between two judgements by the Fréchet distance; the first and the last are always judged.
+        **options: As for ``GANTask``.
     """
 
     discriminator: AuxiliaryClassifierDiscriminator
@@ -44,21 +35,9 @@ class ACGANTask(GANTask):
         network_config: dict[str, Any],
         auxiliary_weight: float = 0.5,
         certainty: float = 0.9,
-        loss: Literal["hinge", "non-saturating"] = "hinge",
-        lr: float = 2e-4,
-        discriminator_lr: float = 1.0,
-        beta1: float = 0.0,
-        discriminator_width: int = 64,
-        spectral_norm: bool = True,
-        r1: float = 0.0,
-        diff_augment: bool = True,
-        balanced_labels: bool = True,
-        fd_every: int = 1,
+        **options: Any,
     ) -> None:
-        super().__init__(
-            model, network_config, loss, lr, discriminator_lr, beta1, discriminator_width, spectral_norm, r1,
-            diff_augment, balanced_labels, fd_every,
-        )  # fmt: skip
+        super().__init__(model, network_config, **options)
         check_range("--auxiliary_weight", auxiliary_weight, 0)
         check_range("--certainty", certainty, 1e-6, 1)
 
