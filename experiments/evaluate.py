@@ -47,6 +47,9 @@ def build_parser() -> ArgumentParser:
         help="of a generator: also train a small classifier on its faces and test it on real ones (minutes)",
     )  # fmt: skip
     parser.add_argument("--device", default="cpu", help="e.g. cpu or cuda (default: %(default)s)")
+    parser.add_argument(
+        "--backend", default="torch", help="torch, onnx, or of a classifier onnx-int8 (default: %(default)s)"
+    )
     parser.add_argument("--json", action="store_true", help="print the metrics as one JSON object, and nothing else")
     parser.add_argument("--out", type=Path, help="folder for the report (default: reports/CHECKPOINT-SPLIT)")
     return parser
@@ -84,7 +87,9 @@ def evaluate_classifiers(
 
     if options.cas:
         raise UserError("--cas is for generators: a classifier makes no faces to learn from")
-    metrics, probabilities, chosen = evaluate(checkpoints, table, options.split, options.tta, options.device)
+    metrics, probabilities, chosen = evaluate(
+        checkpoints, table, options.split, options.tta, options.device, options.backend
+    )
     members = [checkpoint.name for checkpoint in checkpoints]
     metrics = {"checkpoint": "+".join(members), "members": members, **metrics}
     looks = "" if options.tta == "none" else f"-{options.tta}"
@@ -102,7 +107,7 @@ def evaluate_generator(
 
     if len(checkpoints) > 1 or options.tta != "none":
         raise UserError("a generator is judged alone and as it is: give one --checkpoint, and no --tta")
-    generator = FaceGenerator(checkpoints[0], options.device)
+    generator = FaceGenerator(checkpoints[0], options.device, options.backend)
     return judge_generator(
         checkpoints[0].name, generator.sample, table, options.split,
         options.out or Path("reports") / f"{checkpoints[0].name}-{options.split}",

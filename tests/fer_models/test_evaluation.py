@@ -62,7 +62,9 @@ def test_looks_change_nothing_where_all_crops_are_alike(small: hub.Checkpoint):
 @pytest.mark.parametrize("model", [name for name, network in NETWORKS.items() if issubclass(network, Classifier)])
 def test_every_classifier_sees_its_own_size_in_every_crop(model: str):
     checkpoint, shapes = fresh(model), []
-    checkpoint.network.register_forward_pre_hook(lambda _, inputs: shapes.append(tuple(inputs[0].shape)))
+    checkpoint.network.register_forward_pre_hook(
+        lambda _, __, inputs: shapes.append(tuple(inputs["image"].shape)), with_kwargs=True
+    )
     side = checkpoint.preprocess.size
     assert predict_faces(checkpoint, FACES[:1], "ten-crop").shape == (1, 7)
     assert shapes == [(1, 1, side, side)] * 10

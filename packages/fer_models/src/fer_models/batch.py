@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
     names = expand(options.inputs, options.save)
     if options.save is not None:
         _prepare(options.save, names)
-    predictor = load(options.model, device=options.device)
+    predictor = load(options.model, options.device, options.backend)
     table = nullcontext() if options.csv is None else ResultTable(options.csv, resume=options.resume)
     with table as rows, _progress(list(names)) as advance:
         report = _Report(as_json=options.json, table=rows)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from fer_data.emotions import EMOTIONS
+from fer_models.networks import GENERATORS
 
 FRONT = """---
 license: apache-2.0
@@ -25,7 +26,12 @@ nor any decision about a person.
 """
 
 
-def model_card(name: str, config: dict[str, Any]) -> str:
+def card_of(name: str, config: dict[str, Any]) -> str:
+    """Write the card of a classifier or a generator from its ``config.json``."""
+    return (generator_card if config["model"] in GENERATORS else classifier_card)(name, config)
+
+
+def classifier_card(name: str, config: dict[str, Any]) -> str:
     """Write the card of a classifier from its ``config.json``."""
     training, metrics = config["training"], config["metrics"]
     rows = {
@@ -66,7 +72,7 @@ One training run, seed {training.get("seed", "unknown")}. Intervals: 95%, bootst
 {classes}
 
 {_training(config)}
-
+{_onnx(config)}
 {LIMITS}"""
 
 
@@ -110,7 +116,7 @@ in the place of generated ones.
 `python experiments/evaluate.py --checkpoint {name} --data DATA` gives these figures and a report.
 
 {_training(config)}
-
+{_onnx(config)}
 ## Limits
 
 - Faces are 48 pixels wide and gray, as FER2013's are, and look like a network's. They are no evidence of anything.
@@ -135,6 +141,16 @@ def _training(config: dict[str, Any]) -> str:
 
 Code {training.get("git_commit", "unknown")}; data fingerprint {config["data_fingerprint"][:16]}; machine:
 {training.get("machine", "unknown")}; time: {_minutes(training.get("seconds"))}."""
+
+
+def _onnx(config: dict[str, Any]) -> str:
+    """Tell of the ONNX files, where there are some."""
+    if "onnx" not in config:
+        return ""
+    told = config["onnx"]
+    int8 = f" `model.int8.onnx`, in 8 bits, is {told['int8']['verdict']}." if told["int8"] else ""
+    text = f"`model.onnx` is the same network for onnxruntime: at most {told['max_error']:.1g} from torch's answers."
+    return f"\n## ONNX\n\n{text}{int8}\n"
 
 
 def _use(name: str, config: dict[str, Any]) -> str:

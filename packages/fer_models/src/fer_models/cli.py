@@ -33,6 +33,9 @@ def build_parser() -> ArgumentParser:
         "--batch-size", type=int, default=16, metavar="N", help="faces classified at once (default: 16)"
     )
     predict.add_argument("--device", default="cpu", help="e.g. cpu or cuda (default: cpu)")
+    predict.add_argument("--backend", default="auto", metavar="NAME",
+                         help="torch, onnx, onnx-int8, or auto: onnx on a CPU where the checkpoint has it "
+                              "(default: auto)")  # fmt: skip
     films = predict.add_argument_group("films and cameras")
     films.add_argument("--every", type=int, default=1, metavar="N", help="use each Nth frame (default: 1)")
     films.add_argument("--smooth", type=float, default=0.3, metavar="SECONDS",

@@ -14,7 +14,8 @@ from torchvision.transforms.v2.functional import pad, ten_crop
 from fer_data.errors import UserError
 from fer_data.fer2013 import dedup_test_mask
 from fer_data.table import USAGES, FaceTable
-from fer_models.hub import Checkpoint, place
+from fer_models.backends import backend_of
+from fer_models.hub import Checkpoint
 from fer_models.metrics.classification import judge
 from fer_models.networks.base import Classifier
 
@@ -74,7 +75,12 @@ def looks(batch: Tensor, tta: Tta) -> Sequence[Tensor]:
 
 
 def predict_faces(
-    checkpoint: Checkpoint, images: NDArray[np.uint8], tta: Tta = "none", batch_size: int = 256, device: str = "cpu"
+    checkpoint: Checkpoint,
+    images: NDArray[np.uint8],
+    tta: Tta = "none",
+    batch_size: int = 256,
+    device: str = "cpu",
+    backend: str = "torch",
 ) -> Tensor:
     """Classify many faces, on one device.
 
@@ -84,27 +90,33 @@ def predict_faces(
         tta: Average the answers to several looks at each face (test-time augmentation): a key of ``TTA``.
         batch_size: Faces at once.
         device: E.g. ``cpu`` or ``cuda``.
+        backend: One of ``backends.BACKENDS``; published figures are torch's.
 
     Returns:
         Probabilities, float32 (N, 7), on the CPU.
 
     Raises:
-        UserError: The checkpoint is of no classifier, or the device isn't there.
+        UserError: The checkpoint is of no classifier, or the device or the backend isn't there.
     """
-    network = place(classifier_of(checkpoint), device)
+    classifier_of(checkpoint)
+    network = backend_of(checkpoint, backend, device)
     rows, starts = [], range(0, len(images), batch_size)
     for start in track(starts, f"{checkpoint.name} judges", console=Console(stderr=True), transient=True):
         faces = np.stack([checkpoint.preprocess(image) for image in images[start : start + batch_size]])
-        batch = torch.from_numpy(faces).to(device)
-        with torch.inference_mode():
-            answers = torch.stack([network(look) for look in looks(batch, tta)]).float()
+        logits = [network(image=look.numpy()) for look in looks(torch.from_numpy(faces), tta)]
+        answers = torch.from_numpy(np.stack(logits))
         # The logits of ten crops, as in published figures; the probabilities of mirror images, as ours were published.
-        rows.append((answers.mean(0).softmax(1) if tta == "ten-crop" else answers.softmax(2).mean(0)).cpu())
+        rows.append(answers.mean(0).softmax(1) if tta == "ten-crop" else answers.softmax(2).mean(0))
     return torch.cat(rows)
 
 
 def evaluate(
-    checkpoints: Sequence[Checkpoint], table: FaceTable, split: Split = "test", tta: Tta = "none", device: str = "cpu"
+    checkpoints: Sequence[Checkpoint],
+    table: FaceTable,
+    split: Split = "test",
+    tta: Tta = "none",
+    device: str = "cpu",
+    backend: str = "torch",
 ) -> tuple[dict[str, Any], Tensor, NDArray[np.intp]]:
     """Judge a classifier, or an ensemble of several, on one official split.
 
@@ -114,6 +126,7 @@ def evaluate(
         split: ``val`` is PublicTest, ``test`` is PrivateTest.
         tta: As for ``predict_faces``.
         device: As for ``predict_faces``.
+        backend: As for ``predict_faces``.
 
     Returns:
         The metrics (see ``judge``) with ``split``, ``tta`` and, for ``test``, ``test_dedup``: the same metrics on
@@ -127,7 +140,8 @@ def evaluate(
         _check_emotions(checkpoint, table)
     chosen = np.flatnonzero(table.usage == USAGES.index(SPLITS[split]))
     images = table.images[chosen]
-    probabilities = torch.stack([predict_faces(member, images, tta, device=device) for member in checkpoints]).mean(0)
+    answers = [predict_faces(member, images, tta, device=device, backend=backend) for member in checkpoints]
+    probabilities = torch.stack(answers).mean(0)
     labels = torch.from_numpy(table.labels[chosen]).long()
     metrics = {"split": split, "usage": SPLITS[split], "tta": tta, **judge(probabilities, labels)}
     metrics["test_dedup"] = None

@@ -11,6 +11,7 @@ from torch import Tensor
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError, check_range
 from fer_models import hub
+from fer_models.backends import backend_of
 from fer_models.networks.base import Generator, Inverter
 
 Faces = NDArray[np.uint8]
@@ -30,17 +31,19 @@ class FaceGenerator:
     Args:
         checkpoint: Of a generator.
         device: Where the network runs, e.g. ``cpu`` or ``cuda``.
+        backend: What it runs on, one of ``backends.BACKENDS``; the way back from a face is always torch's.
 
     Raises:
-        UserError: The checkpoint is no generator's, or there is no such device.
+        UserError: The checkpoint is no generator's, or the backend or the device can't be had.
     """
 
-    def __init__(self, checkpoint: hub.Checkpoint, device: str = "cpu") -> None:
+    def __init__(self, checkpoint: hub.Checkpoint, device: str = "cpu", backend: str = "auto") -> None:
         if not isinstance(checkpoint.network, Generator):
             raise UserError(f"{checkpoint.name} is a {checkpoint.config['model']}, which generates no faces")
         self.checkpoint, self.device = checkpoint, device
         self.network: Generator = checkpoint.network
         hub.place(self.network, device)
+        self._render = backend_of(checkpoint, backend, device)
 
     @property
     def conditional(self) -> bool:
@@ -75,13 +78,12 @@ class FaceGenerator:
         Returns:
             uint8 (N, 48, 48).
         """
-        label = torch.as_tensor(np.asarray(labels, np.int64))
+        latents, label = z.numpy(), np.asarray(labels, np.int64)
         side = self.network.input_size
         rows = [np.empty((0, side, side), np.uint8)]
         for start in range(0, len(z), batch_size):
             part = slice(start, start + batch_size)
-            with torch.inference_mode():
-                rows.append(to_pixels(self.network(z[part].to(self.device), label[part].to(self.device))))
+            rows.append(to_pixels(torch.from_numpy(self._render(z=latents[part], label=label[part]))))
         return np.concatenate(rows)
 
     def sample(self, labels: Sequence[int] | NDArray[np.integer], seed: int = 0, truncation: float = 1.0) -> Faces:
@@ -146,8 +148,8 @@ def slerp(start: Tensor, end: Tensor, share: float) -> Tensor:
     return mixed
 
 
-def load_generator(name: str, device: str = "cpu") -> FaceGenerator:
-    """Load a generator by the name of its checkpoint, or by path.
+def load_generator(name: str, device: str = "cpu", backend: str = "auto") -> FaceGenerator:
+    """Load a generator by the name of its checkpoint, or by path; device and backend as for ``FaceGenerator``.
 
     Example:
         >>> from fer_models.generate import load_generator
@@ -156,4 +158,4 @@ def load_generator(name: str, device: str = "cpu") -> FaceGenerator:
     Raises:
         UserError: There is no such checkpoint, it is damaged, or it is no generator's.
     """
-    return FaceGenerator(hub.load(name), device)
+    return FaceGenerator(hub.load(name), device, backend)

@@ -1,8 +1,8 @@
 """Checkpoint folders: what a trained network is published as, and loaded from.
 
 A folder holds ``model.safetensors`` (weights), ``config.json`` (network, its arguments, input, emotions, metrics, where
-it comes from) and ``README.md`` (model card). Weights are safetensors, and the class comes from our own ``NETWORKS``,
-never from the file, so that loading a stranger's folder runs none of their code.
+it comes from) and ``README.md`` (model card); it may hold the network as ONNX, too. Weights are safetensors, and the
+class comes from our own ``NETWORKS``, never from the file, so that loading a stranger's folder runs none of their code.
 """
 
 import json
@@ -27,6 +27,7 @@ from fer_models.networks.base import Network
 
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+ONNX, ONNX_INT8 = "model.onnx", "model.int8.onnx"
 
 
 class CheckpointError(UserError):
@@ -42,12 +43,14 @@ class Checkpoint:
         network: In evaluation mode, on the CPU, float32.
         preprocess: What the network wants its input to be.
         config: All of ``config.json``.
+        folder: Where it lies; None for a run's, which isn't published.
     """
 
     name: str
     network: Network
     preprocess: Preprocess
     config: dict[str, Any]
+    folder: Path | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -118,7 +121,7 @@ def load(name: str) -> Checkpoint:
             raise UserError(f"{preprocess} is not what {config['model']} takes")
     except Exception as error:  # a stranger's file can hold anything
         raise _damaged(folder, error) from error
-    return Checkpoint(folder.resolve().name, network.eval(), preprocess, config)
+    return Checkpoint(folder.resolve().name, network.eval(), preprocess, config, folder)
 
 
 def load_any(name: str) -> Checkpoint:
@@ -192,10 +195,15 @@ def save_checkpoint(folder: Path, network: Network, config: dict[str, Any], card
         key: (value.half() if value.is_floating_point() else value).cpu().contiguous()
         for key, value in network.state_dict().items()
     }
+    write_atomically(folder / WEIGHTS, save(weights))
+    save_config(folder, config, card)
+
+
+def save_config(folder: Path, config: dict[str, Any], card: str) -> None:
+    """Write what a checkpoint folder holds beside the weights."""
     text = json.dumps(
         {"format_version": FORMAT_VERSION, "labels": _labels(config), **config}, indent=2, allow_nan=False
     )
-    write_atomically(folder / WEIGHTS, save(weights))
     write_atomically(folder / CARD, card.encode())
     write_atomically(folder / CONFIG, f"{text}\n".encode())
 

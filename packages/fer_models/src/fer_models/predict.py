@@ -6,7 +6,6 @@ from threading import Lock
 from typing import Any, overload
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
@@ -15,6 +14,7 @@ from fer_data.errors import ImageError, check_range
 from fer_data.faces import Face, FaceDetector, crop
 from fer_data.images import check_pixels, decode, from_pillow
 from fer_models import hub
+from fer_models.backends import backend_of
 from fer_models.results import FacePrediction, FrameResult
 from fer_models.stream import EmotionStream
 
@@ -34,15 +34,25 @@ class EmotionPredictor:
         checkpoint: Of a classifier.
         detector: Finds the faces; made on first use where none is given.
         device: Where the network runs, e.g. ``cpu`` or ``cuda``.
+        backend: What it runs on, one of ``backends.BACKENDS``.
+
+    Raises:
+        UserError: The checkpoint has other emotions, or the backend or the device can't be had.
     """
 
-    def __init__(self, checkpoint: hub.Checkpoint, detector: FaceDetector | None = None, device: str = "cpu") -> None:
+    def __init__(
+        self,
+        checkpoint: hub.Checkpoint,
+        detector: FaceDetector | None = None,
+        device: str = "cpu",
+        backend: str = "auto",
+    ) -> None:
         if checkpoint.labels != EMOTIONS:
             raise hub.CheckpointError(
                 f"the checkpoint {checkpoint.name} names FER+'s eight emotions, for evaluate.py: choose another here"
             )
         self.checkpoint, self.device = checkpoint, device
-        self.network = hub.place(checkpoint.network, device)
+        self._network = backend_of(checkpoint, backend, device)
         self._detector, self._lock = detector, Lock()
 
     @property
@@ -122,9 +132,7 @@ class EmotionPredictor:
         rows = [np.empty((0, len(EMOTIONS)), np.float32)]
         for start in range(0, len(faces), batch_size):
             inputs = np.stack([self.checkpoint.preprocess(face) for face in faces[start : start + batch_size]])
-            with torch.inference_mode():
-                logits = self.network(torch.from_numpy(inputs).to(self.device))
-            rows.append(logits.softmax(1).cpu().numpy())
+            rows.append(softmax(self._network(image=inputs)))
         return np.concatenate(rows)
 
     def stream(
@@ -162,6 +170,13 @@ class EmotionPredictor:
         return (result for _, result in viewer.run(numbered, batch_size))
 
 
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Turn logits (N, K) into probabilities."""
+    powers: NDArray[np.float32] = np.exp(logits - logits.max(1, keepdims=True))
+    probabilities: NDArray[np.float32] = powers / powers.sum(1, keepdims=True)
+    return probabilities
+
+
 def _pixels(picture: Picture) -> NDArray[np.uint8]:
     if isinstance(picture, PillowImage):
         return from_pillow(picture)
@@ -185,8 +200,8 @@ def _face(image: NDArray[np.uint8], box: Box) -> Face:
     return Face((x1, y1, x2, y2), 1.0, ())
 
 
-def load(name: str = "cnn", device: str = "cpu") -> EmotionPredictor:
-    """Load a classifier by the name of its checkpoint, or by path.
+def load(name: str = "cnn", device: str = "cpu", backend: str = "auto") -> EmotionPredictor:
+    """Load a classifier by the name of its checkpoint, or by path; device and backend as for ``EmotionPredictor``.
 
     Example:
         >>> from fer_models.predict import load
@@ -194,6 +209,6 @@ def load(name: str = "cnn", device: str = "cpu") -> EmotionPredictor:
         ...     print(face.emotion, face.probabilities)
 
     Raises:
-        CheckpointError: There is no such checkpoint, or it is damaged.
+        UserError: There is no such checkpoint, device or backend, or the checkpoint is damaged.
     """
-    return EmotionPredictor(hub.load(name), device=device)
+    return EmotionPredictor(hub.load(name), device=device, backend=backend)
