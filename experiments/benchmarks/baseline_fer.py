@@ -1,7 +1,9 @@
 """Time the package ``fer`` (https://github.com/JustinShenk/fer), for ``prediction.py --baseline PYTHON``.
 
-Runs in an environment of its own, where ``pip install fer`` was done, so it imports nothing of ours. Its network is a
-Keras mini-Xception; called for one face after the other it is also what ``deepface`` does.
+Runs in an environment of its own, where ``pip install fer tensorflow "setuptools<80" "opencv-contrib-python<5"`` was
+done, so it imports nothing of ours. Its network is a mini-Xception: in Keras, or as a smaller one in TensorFlow Lite,
+which it takes by itself and which sees one face at a time. Keras' ``predict`` for one face after the other is what
+``deepface`` does.
 """
 
 import json
@@ -12,25 +14,26 @@ from collections.abc import Callable
 import numpy as np
 
 try:
+    import facenet_pytorch  # noqa: F401  torch must come before TensorFlow, whose LLVM it can't be loaded after
     from fer.fer import FER
 except ImportError as error:
-    sys.exit(f"{sys.executable} has no package fer that can be imported ({error}): give another interpreter")
+    sys.exit(f"{sys.executable} can't import the package fer ({error}): give another interpreter")
 
 
 def main(path: str, rounds: int) -> None:
     """Print the milliseconds of each way as JSON, a list with one number a round."""
-    frame, face = (np.load(path)[key] for key in ("frame", "face"))
-    haar, mtcnn = FER(), FER(mtcnn=True)
-    network = next(value for name, value in vars(haar).items() if name.endswith("emotion_classifier"))
-    side = network.input_shape[1]
-    one = np.resize(face, (1, side, side, 1)).astype(np.float32) / 255
+    pictures = np.load(path)
+    frame, one = pictures["frame"], pictures["face"][None].astype(np.float32) / 255
+    many = one.repeat(64, 0)
+    lite, keras, mtcnn = FER(), FER(use_tflite=False), FER(mtcnn=True)
+    network = FER._model_cache
     ways: dict[str, tuple[int, Callable[[], object]]] = {
-        "fer: one face, predict()": (1, lambda: network.predict(one, verbose=0)),
-        "fer: one face, called": (1, lambda: network(one, training=False)),
-        "fer: 64 faces, predict()": (64, lambda: network.predict(one.repeat(64, 0), verbose=0)),
-        "fer: 64 faces, called": (64, lambda: network(one.repeat(64, 0), training=False)),
-        "deepface's way: 64 faces one by one": (64, lambda: [network.predict(one, verbose=0) for _ in range(64)]),
-        "fer: frame, Haar": (1, lambda: haar.detect_emotions(frame)),
+        "fer, TFLite: one face": (1, lambda: lite._classify_emotions(one)),
+        "fer, TFLite: 64 faces": (64, lambda: lite._classify_emotions(many)),
+        "fer, Keras: one face": (1, lambda: keras._classify_emotions(one)),
+        "fer, Keras: 64 faces": (64, lambda: keras._classify_emotions(many)),
+        "deepface's way: 64 faces": (64, lambda: [network.predict(one[..., None], verbose=0) for _ in many]),
+        "fer: frame, Haar": (1, lambda: lite.detect_emotions(frame)),
         "fer: frame, MTCNN": (1, lambda: mtcnn.detect_emotions(frame)),
     }
     taken: dict[str, list[float]] = {name: [] for name in ways}

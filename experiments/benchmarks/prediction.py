@@ -37,10 +37,13 @@ RATIOS = (
     ("onnx: 64 faces", "torch: 64 faces"),
     ("film, followed", "film, the plain way"),
     ("film, followed and annotated", "film, the plain way"),
-    ("auto: one face", "fer: one face, called"),
-    ("auto: 64 faces", "fer: 64 faces, predict()"),
-    ("auto: 64 faces", "fer: 64 faces, called"),
-    ("auto: 64 faces", "deepface's way: 64 faces one by one"),
+    ("auto: one face", "fer, Keras: one face"),
+    ("auto: one face", "fer, TFLite: one face"),
+    ("onnx-int8: one face", "fer, TFLite: one face"),
+    ("auto: 64 faces", "fer, Keras: 64 faces"),
+    ("auto: 64 faces", "fer, TFLite: 64 faces"),
+    ("onnx-int8: 64 faces", "fer, Keras: 64 faces"),
+    ("auto: 64 faces", "deepface's way: 64 faces"),
     ("frame, searched in full", "fer: frame, MTCNN"),
     ("frame, searched in full", "fer: frame, Haar"),
 )
@@ -55,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--threads", type=int, default=1, help="of torch and OpenCV (default: 1)")
     parser.add_argument("--frames", type=int, default=90, help="of the film (default: 90)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default: 5)")
-    parser.add_argument("--baseline", metavar="PYTHON", help="interpreter of an environment with `pip install fer`")
+    parser.add_argument("--baseline", metavar="PYTHON", help="interpreter that has the package fer")
     options = parser.parse_args(argv)
     with sentences():
         check_range("--frames", options.frames, 1)
