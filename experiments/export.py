@@ -1,10 +1,12 @@
 """Publish a run as a checkpoint folder: ``python experiments/export.py runs/cnn/NAME checkpoints/cnn --data auto``.
 
 The published weights (float16) are judged on PublicTest and PrivateTest; config.json and the card tell the figures. Of
-a GAN the generator alone is published.
+a GAN the generator alone is published. Of a checkpoint folder in the place of a run the weights stay as they are, and
+config.json and card are made anew, e.g. with figures that came later.
 """
 
 import json
+import shutil
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> None:
     """Export as the command line says."""
     parser = ArgumentParser(prog="export.py", description=__doc__, allow_abbrev=False)
-    parser.add_argument("run", type=Path, help="folder of a run, or a .ckpt of it")
+    parser.add_argument("run", type=Path, help="folder of a run, or a .ckpt of it; or a checkpoint, to judge again")
     parser.add_argument("target", type=Path, help="checkpoint folder to write, e.g. checkpoints/cnn")
     parser.add_argument("--data", default="auto", help="FER2013, to judge on; as for train.py (default: auto)")
     parser.add_argument("--cas", action="store_true", help="as for evaluate.py")
@@ -34,26 +36,27 @@ def export(options: Namespace) -> None:
     from fer_data.fer2013 import fingerprint, load
     from fer_models import hub
     from fer_models.card import generator_card, model_card
-    from fer_models.evaluation import judge_published
+    from fer_models.evaluation import calibrate, judge_published
     from fer_models.networks.base import Generator
     from fer_models.provenance import commit
 
-    source = options.run if options.run.suffix == ".ckpt" else options.run / "checkpoints" / "best.ckpt"
-    trained = hub.load_run(source)
-    run = _run_facts(source.resolve().parents[1])
+    again = (options.run / hub.CONFIG).is_file()
+    trained = hub.load(str(options.run)) if again else hub.load_run(_best(options.run))
+    run = {} if again else _run_facts(_best(options.run).resolve().parents[1])
     table = load(options.data)
-    if run.get("data_fingerprint") != fingerprint(table):
-        raise UserError(f"--data {options.data} is not what {options.run} was trained on: its fingerprint differs")
     config = {
-        "model": trained.config["model"],
-        "network_config": trained.config["network_config"],
+        **trained.config,
         "preprocess": trained.preprocess.to_dict(),
         "parameters": sum(p.numel() for p in trained.network.parameters()),
         "training": {**trained.config["training"], **run},
         "data_fingerprint": fingerprint(table),
         "git_commit": commit(),
     }
+    if config["training"].get("data_fingerprint") != config["data_fingerprint"]:
+        raise UserError(f"--data {options.data} is not what {options.run} was trained on: its fingerprint differs")
     with hub.new_folder(options.target) as folder:
+        if again:
+            shutil.copytree(options.run, folder)
         hub.save_checkpoint(folder, trained.network, config, card="")
         published = hub.load(str(folder))
         if isinstance(published.network, Generator):
@@ -62,6 +65,7 @@ def export(options: Namespace) -> None:
             result, command = f"FD-FER to PrivateTest {told['fd_fer']:.3f}", "generate"
         else:
             config["metrics"] = judge_published(published, table)
+            config["calibration"] = calibrate(published, table)
             card, told = model_card(options.target.name, config), config["metrics"]["test"]
             result, command = f"PrivateTest accuracy {told['accuracy']:.4f}", "predict PHOTO"
         hub.save_checkpoint(folder, trained.network, config, card)
@@ -80,6 +84,10 @@ def generator_metrics(published: "Checkpoint", name: str, table: "FaceTable", ca
         conditional=generator.conditional, interpolate=generator.interpolate, cas=cas,
     )  # fmt: skip
     return {"test": metrics}
+
+
+def _best(run: Path) -> Path:
+    return run if run.suffix == ".ckpt" else run / "checkpoints" / "best.ckpt"
 
 
 def _run_facts(run_dir: Path) -> dict[str, Any]:
