@@ -198,6 +198,13 @@ def crop(
     return _resize(np.asarray(square, np.uint8), (size or side, size or side))
 
 
+def overlap(one: Sequence[float], other: Sequence[float]) -> float:
+    """Give the intersection over union of two boxes (left, top, right, bottom), 0..1."""
+    a, b = np.array(one, float), np.array(other, float)
+    shared = float((np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).clip(0).prod())
+    return shared / (float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - shared + 1e-9)
+
+
 def check_frame(margin: float, size: int | None) -> None:
     """Raise a ``UserError`` for a margin or a size that ``crop`` refuses."""
     if not MARGINS[0] <= margin <= MARGINS[1]:
