@@ -113,7 +113,8 @@ class EmotionPredictor:
             batch_size: As for a call.
 
         Returns:
-            One prediction a box, in their order, with the score 1 and no landmarks.
+            One prediction a box, in their order, with the score 1 and no landmarks: the faces are not turned upright,
+            as a box doesn't tell how they lean.
 
         Raises:
             ImageError: The picture is refused, or a box has no area in it or reaches far beyond it.
