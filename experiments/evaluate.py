@@ -15,6 +15,10 @@ from typing import TYPE_CHECKING, Any
 from fer_data.errors import UserError, sentences
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from torch import Tensor
+
     from fer_data.table import FaceTable
     from fer_models.hub import Checkpoint
 
@@ -91,11 +95,27 @@ def evaluate_classifiers(
         checkpoints, table, options.split, options.tta, options.device, options.backend
     )
     members = [checkpoint.name for checkpoint in checkpoints]
-    metrics = {"checkpoint": "+".join(members), "members": members, **metrics}
+    told = served_calibration(checkpoints, options.tta, probabilities, table.labels[chosen])
+    metrics = {"checkpoint": "+".join(members), "members": members, **metrics, "calibration": told}
     looks = "" if options.tta == "none" else f"-{options.tta}"
     out = options.out or Path("reports") / f"{metrics['checkpoint']}-{options.split}{looks}"
     page = write_report(out, metrics, probabilities, table.images[chosen], table.labels[chosen], chosen)
     return metrics, page
+
+
+def served_calibration(
+    checkpoints: "Sequence[Checkpoint]", tta: str, probabilities: "Tensor", labels: "NDArray[np.uint8]"
+) -> dict[str, Any] | None:
+    """Judge a published classifier's temperature and threshold; they are for one network and one look at a face."""
+    import torch
+
+    from fer_models.calibration import judge_calibration
+
+    fitted = checkpoints[0].config.get("calibration")
+    if fitted is None or len(checkpoints) > 1 or tta != "none":
+        return None
+    chosen = {key: fitted[key] for key in ("temperature", "uncertain_below", "target_accuracy", "fitted_on")}
+    return {**chosen, **judge_calibration(probabilities, torch.from_numpy(labels).long(), fitted)}
 
 
 def evaluate_generator(
@@ -133,8 +153,10 @@ def generator_summary(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def summary(metrics: dict[str, object]) -> str:
+def summary(metrics: dict[str, Any]) -> str:
     """Give the main figures as lines."""
+    from fer_models.card import share_text
+
     looks = "" if metrics["tta"] == "none" else f", {metrics['tta']}"
     lines = [f"{metrics['checkpoint']} on {metrics['usage']}{looks}:"]
     sets = {"all": metrics, "test_dedup": metrics["test_dedup"]}
@@ -146,6 +168,13 @@ def summary(metrics: dict[str, object]) -> str:
                 f"macro-F1 {part['f1_macro']:.4f} ({f_low:.4f}-{f_high:.4f})  "
                 f"balanced {part['balanced_accuracy']:.4f}  ECE {part['ece']:.4f}"
             )
+    told = metrics["calibration"]
+    if told:
+        served = f"as served, with temperature {told['temperature']:.3f}"
+        lines.append(f"  {served}: ECE {told['ece']:.4f}, NLL {told['nll']:.4f}, AURC {told['aurc']:.4f}")
+    if told and told["answered"]:
+        coverage, accuracy = (share_text(told["answered"], key) for key in ("coverage", "accuracy"))
+        lines.append(f"  with --uncertain: {coverage} answered, {accuracy} of them right")
     return "\n".join(lines)
 
 

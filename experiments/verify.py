@@ -2,22 +2,29 @@
 
 Judges the published weights anew and compares with what config.json tells. Processors round differently, so up to 2
 faces of a split may be answered otherwise. Figures that follow from the answers must follow from the recorded
-confusion matrix exactly; those that rest on probabilities, and intervals, may differ by 0.005.
+confusion matrix exactly; those that rest on probabilities, and intervals, may differ by 0.005. Temperature and
+threshold are fitted anew; the threshold may differ by 0.02, as it rests on the few faces at its edge.
 """
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from math import nan
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fer_data.errors import UserError, sentences
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from fer_models.evaluation import Split
+
 FACES = 2
 """How many faces of a split another processor may answer otherwise."""
 
-EXACT, NEAR = 1e-6, 0.005
+EXACT, NEAR, EDGE = 1e-6, 0.005, 0.02
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -37,7 +44,7 @@ def verify(options: Namespace) -> None:
     """
     from fer_data.fer2013 import fingerprint, load
     from fer_models import hub
-    from fer_models.evaluation import judge_published
+    from fer_models.evaluation import judge_published, published_answers
 
     checkpoint, table = hub.load(options.checkpoint), load(options.data)
     recorded, found = checkpoint.config.get("data_fingerprint"), fingerprint(table)
@@ -51,6 +58,12 @@ def verify(options: Namespace) -> None:
         pairs = dict(_pairs(checkpoint.config["metrics"], judged))
         wrong = [f"{name}: {what}" for name, pair in pairs.items() for what in differences(*pair)]
         print(_overview(pairs))
+        calibration = checkpoint.config.get("calibration")
+        if calibration is None:
+            print("no calibration is recorded: it was published before there was any")
+        else:
+            answers = published_answers(checkpoint, table)
+            wrong += [f"calibration: {what}" for what in calibration_differences(calibration, answers)]
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"config.json of {options.checkpoint} lacks figures, or they are damaged: {error!r}") from error
     for line in wrong:
@@ -76,6 +89,23 @@ def differences(recorded: dict[str, Any], found: dict[str, Any]) -> Iterator[str
         exact = place.split(".")[0] in follows
         if not abs(told - value) <= (EXACT if exact else NEAR):  # also where it is NaN
             yield f"{place} is recorded as {told:.6g}, found is {value:.6g}"
+
+
+def calibration_differences(
+    recorded: dict[str, Any], answers: "Mapping[Split, tuple[Tensor, Tensor]]"
+) -> Iterator[str]:
+    """Compare a ``calibration`` with what the answers on each split give; give a sentence for each wrong figure."""
+    from fer_models.calibration import fit, judge_calibration
+
+    fitted = fit(*answers["val"])
+    told = {split: judge_calibration(*answer, recorded) for split, answer in answers.items()}
+    # What a threshold does is judged at the recorded one.
+    found, tolerance = leaves({**fitted, **told}), {"uncertain_below": EDGE}
+    figures = leaves(recorded)
+    for place in sorted(found.keys() | figures.keys()):
+        value, was = found.get(place, nan), figures.get(place, nan)
+        if not abs(was - value) <= tolerance.get(place, NEAR):
+            yield f"{place} is recorded as {was:.6g}, found is {value:.6g}"
 
 
 def moved(recorded: dict[str, Any], found: dict[str, Any]) -> int:

@@ -98,6 +98,39 @@ def test_export_records_the_looks(checkpoints: Path):
     assert evaluation.evaluate([first], synthetic_table(350), "test", "flip")[0] == metrics["test_tta"]
 
 
+def test_export_calibrates_and_the_report_shows_it(
+    checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    told = hub.load("first").config["calibration"]
+    assert (
+        told["temperature"] > 0
+        and told["fitted_on"] == "PublicTest"
+        and (told["val"]["n"], told["test"]["n"]) == (43, 43)
+    )
+    argv = ["--checkpoint", "first", *DATA, "--out", str(tmp_path)]
+    evaluate.main(argv)
+    assert "as served, with temperature" in capsys.readouterr().out
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert (
+        found["calibration"].items() >= told["test"].items()
+        and "Risk and coverage" in (tmp_path / "report.html").read_text()
+    )
+    evaluate.main([*argv, "--tta", "flip"])
+    assert json.loads((tmp_path / "metrics.json").read_text())["calibration"] is None
+
+
+def test_a_checkpoint_is_judged_again_without_touching_its_weights(checkpoints: Path):
+    first = checkpoints / "first"
+    weights, before = (first / hub.WEIGHTS).read_bytes(), json.loads((first / hub.CONFIG).read_text())
+    edit(first, lambda config: config.pop("calibration"))
+    edit(first, lambda config: config.update(role="shown"))
+    (first / "model.other").write_bytes(b"stays")
+    export.main([str(first), str(first), *DATA])
+    assert (first / hub.WEIGHTS).read_bytes() == weights and (first / "model.other").read_bytes() == b"stays"
+    after = json.loads((first / hub.CONFIG).read_text())
+    assert after == {**before, "role": "shown", "git_commit": after["git_commit"]}
+
+
 def test_compare_puts_classifiers_side_by_side_and_leaves_the_rest_out(
     checkpoints: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
@@ -203,6 +236,29 @@ def test_two_faces_may_be_answered_otherwise_but_not_three(published: Path):
         assert said == (
             [] if faces == 2 else ["3 faces are answered otherwise than the recorded confusion matrix tells"]
         )
+
+
+@pytest.mark.parametrize(
+    ("place", "by"),
+    [(("temperature",), 0.05), (("test", "ece"), 0.01), (("val", "nll_before"), 0.01), (("uncertain_below",), 0.05)],
+)
+def test_the_calibration_is_verified(
+    checkpoints: Path, capsys: pytest.CaptureFixture[str], place: tuple[str, ...], by: float
+):
+    def spoil(config: dict[str, Any]) -> None:
+        config["calibration"]["uncertain_below"] = config["calibration"]["uncertain_below"] or 0.9
+        change(config["calibration"], place, by)
+
+    edit(checkpoints / "first", spoil)
+    assert f"calibration: {'.'.join(place)} is recorded as" in refusal(verify.main, ["first", *DATA], capsys)
+
+
+def test_a_checkpoint_from_before_calibration_is_verified_without(
+    checkpoints: Path, capsys: pytest.CaptureFixture[str]
+):
+    edit(checkpoints / "first", lambda config: config.pop("calibration"))
+    verify.main(["first", *DATA])
+    assert "no calibration is recorded" in capsys.readouterr().out
 
 
 def test_verify_fails_with_other_weights(checkpoints: Path, capsys: pytest.CaptureFixture[str]):

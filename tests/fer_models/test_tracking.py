@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 import films
 import photos
 from fer_data.errors import ImageError, UserError
-from fer_data.faces import Face
+from fer_data.faces import Face, overlap
 from fer_models.stream import Smoother
-from fer_models.tracking import FaceTracker, follow, overlap
+from fer_models.tracking import FaceTracker, follow
 
 FPS = 25
 
@@ -62,7 +62,7 @@ def test_searches_are_rare_and_their_number_is_a_setting():
 def test_following_agrees_with_searching_each_frame():
     frames = films.walk(16, step=3)
     rare, often = run(frames, detect_every=5)[0], run(frames, detect_every=1)[0]
-    assert all(overlap(a[1], b[1]) > 0.8 for a, b in zip(rare, often, strict=True))
+    assert all(overlap(a[1].box, b[1].box) > 0.8 for a, b in zip(rare, often, strict=True))
 
 
 def test_a_face_that_comes_nearer_grows():

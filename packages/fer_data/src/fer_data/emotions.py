@@ -24,6 +24,9 @@ FERPLUS_VOTES = (
 FERPLUS_EMOTIONS = tuple(ALIASES.get(name, name) for name in FERPLUS_VOTES[:8])
 """The eight classes of the FER+ paper (Barsoum et al. 2016, https://arxiv.org/abs/1608.01041), in our names."""
 
+UNCERTAIN = "uncertain"
+"""The answer for a face that no emotion is likely enough for, where such answers are asked for."""
+
 COLOURS = {
     "angry": "#D55E00",
     "disgust": "#009E73",
@@ -33,6 +36,7 @@ COLOURS = {
     "surprise": "#56B4E9",
     "neutral": "#7F7F7F",
     "contempt": "#000000",
+    UNCERTAIN: "#404040",
 }
 """Okabe and Ito's palette, which stays apart for colour-blind readers; used in every plot and page."""
 

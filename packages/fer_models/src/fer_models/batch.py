@@ -37,7 +37,7 @@ def run(options: Namespace) -> int:
     names = expand(options.inputs, options.save)
     if options.save is not None:
         _prepare(options.save, names)
-    predictor = load(options.model, options.device, options.backend)
+    predictor = load(options.model, options.device, options.backend, uncertain=options.uncertain)
     table = nullcontext() if options.csv is None else ResultTable(options.csv, resume=options.resume)
     with table as rows, _progress(list(names)) as advance:
         report = _Report(as_json=options.json, table=rows)
@@ -102,7 +102,7 @@ class _Report:
         if self.table is not None:
             self.table.add_frame(source, result)
         changed = [face for face in result.faces if self._emotions.get(face.track) != face.emotion]
-        text = ", ".join(f"face {face.track} {face.emotion} {face.probabilities[face.emotion]:.2f}" for face in changed)
+        text = ", ".join(f"face {face.track} {face.emotion} {face.confidence:.2f}" for face in changed)
         self._emotions.update((face.track, face.emotion) for face in changed)
         spoken = f"{source}: {result.time:.1f} s, {text}" if is_camera(source) and changed else ""
         self._say({"file": source, **result.to_dict(), "error": None}, lambda: spoken)

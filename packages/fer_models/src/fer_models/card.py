@@ -71,6 +71,8 @@ One training run, seed {training.get("seed", "unknown")}. Intervals: 95%, bootst
 |---|---|---|---|---|
 {classes}
 
+{_calibration(config["calibration"])}
+
 {_training(config)}
 {_onnx(config)}
 {LIMITS}"""
@@ -131,6 +133,45 @@ def _set_row(label: str, part: dict[str, Any]) -> str:
     cells = [f"{part['fd_fer']:.3f}", f"{1000 * part['kd_fer']:.3f}"]
     cells += [f"{part[key]:.3f}" for key in ("precision", "recall", "density", "coverage")]
     return f"| {' | '.join([label, str(part['n']), *cells])} |"
+
+
+def _calibration(calibration: dict[str, Any]) -> str:
+    """Tell temperature and threshold, and what they do."""
+    target, threshold = f"{calibration['target_accuracy']:.0%}", calibration["uncertain_below"]
+    choice = (
+        f"No threshold on the top probability makes {target} of the answers right, so it can't answer 'uncertain'."
+        if threshold is None
+        else f"Asked to (`--uncertain`), it answers 'uncertain' where the top probability is below {threshold:.3f},\n"
+        f"the lowest threshold at which {target} of the answers on PublicTest are right."
+    )
+    rows = "\n".join(_calibration_row(label, calibration[key]) for label, key in _CALIBRATED.items())
+    return f"""## Calibration
+
+As served, logits are divided by the temperature {calibration["temperature"]:.3f}, which was fitted on PublicTest and
+changes no answer. The figures above are without it, and it is not for mirror images or ensembles.
+{choice}
+
+| split | NLL without, with temperature | ECE without, with | AURC | answered | right of them |
+|---|---|---|---|---|---|
+{rows}"""
+
+
+_CALIBRATED = {"PublicTest (fitted)": "val", "PrivateTest (reported)": "test"}
+
+
+def _calibration_row(label: str, part: dict[str, Any]) -> str:
+    answered = part["answered"] or {}
+    cells = [f"{part['nll_before']:.4f}, {part['nll']:.4f}", f"{part['ece_before']:.4f}, {part['ece']:.4f}"]
+    cells += [f"{part['aurc']:.4f}", share_text(answered, "coverage"), share_text(answered, "accuracy")]
+    return f"| {' | '.join([label, *cells])} |"
+
+
+def share_text(part: dict[str, Any], key: str) -> str:
+    """Write a share and its interval, ``key`` and ``key_ci`` of ``part``, as ``90.1% (88.6 to 91.5)``."""
+    if part.get(key) is None:
+        return "none"
+    low, high = part[f"{key}_ci"]
+    return f"{part[key]:.1%} ({100 * low:.1f} to {100 * high:.1f})"
 
 
 def _training(config: dict[str, Any]) -> str:

@@ -29,6 +29,8 @@ def build_parser() -> ArgumentParser:
     predict.add_argument("--csv", type=Path, metavar="FILE", help="write a table with a row a face and frame")
     predict.add_argument("--resume", action="store_true", help="go on with the table: skip the files that are in it")
     predict.add_argument("--save", type=Path, metavar="DIR", help="write copies with boxes and emotions drawn here")
+    predict.add_argument("--uncertain", action="store_true",
+                         help="answer 'uncertain' where fewer than 9 in 10 answers would be right")  # fmt: skip
     predict.add_argument(
         "--batch-size", type=int, default=16, metavar="N", help="faces classified at once (default: 16)"
     )

@@ -70,7 +70,7 @@ def _draw_face(canvas: NDArray[np.uint8], prediction: FacePrediction, unit: floa
     x1, y1, x2, y2 = (round(x) for x in prediction.face.box)
     cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, max(1, round(2 * unit)))
     number = "" if prediction.track is None else f"{prediction.track}: "
-    text = f"{number}{prediction.emotion} {prediction.probabilities[prediction.emotion]:.2f}"
+    text = f"{number}{prediction.emotion} {prediction.confidence:.2f}"
     font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, 0.6 * max(unit, 0.8), max(1, round(unit))
     (width, height), below = cv2.getTextSize(text, font, scale, thickness)
     x = max(0, min(x1, canvas.shape[1] - width))

@@ -14,6 +14,7 @@ from torchvision.transforms.v2.functional import pad, ten_crop
 from fer_data.errors import UserError
 from fer_data.fer2013 import dedup_test_mask
 from fer_data.table import USAGES, FaceTable
+from fer_models import calibration
 from fer_models.backends import backend_of
 from fer_models.hub import Checkpoint
 from fer_models.metrics.classification import judge
@@ -138,7 +139,7 @@ def evaluate(
     """
     for checkpoint in checkpoints:
         _check_emotions(checkpoint, table)
-    chosen = np.flatnonzero(table.usage == USAGES.index(SPLITS[split]))
+    chosen = _faces_of(table, split)
     images = table.images[chosen]
     answers = [predict_faces(member, images, tta, device=device, backend=backend) for member in checkpoints]
     probabilities = torch.stack(answers).mean(0)
@@ -151,6 +152,10 @@ def evaluate(
     return metrics, probabilities, chosen
 
 
+def _faces_of(table: FaceTable, split: Split) -> NDArray[np.intp]:
+    return np.flatnonzero(table.usage == USAGES.index(SPLITS[split]))
+
+
 def _check_emotions(checkpoint: Checkpoint, table: FaceTable) -> None:
     if table.classes != checkpoint.labels:
         how = "--data ferplus:PATH" if len(checkpoint.labels) > len(table.classes) else "--data PATH, without ferplus:"
@@ -158,6 +163,30 @@ def _check_emotions(checkpoint: Checkpoint, table: FaceTable) -> None:
             f"the checkpoint {checkpoint.name} has {len(checkpoint.labels)} emotions, but the data have "
             f"{len(table.classes)}: give {how}"
         )
+
+
+def calibrate(checkpoint: Checkpoint, table: FaceTable) -> dict[str, Any]:
+    """Give the ``calibration`` of a checkpoint's ``config.json``.
+
+    Returns:
+        Temperature and threshold, fitted on PublicTest (see ``calibration.fit``), and what they do on PublicTest,
+        ``val``, and on PrivateTest, ``test`` (see ``calibration.judge_calibration``).
+    """
+    answers = published_answers(checkpoint, table)
+    fitted = calibration.fit(*answers["val"])
+    told = {str(split): calibration.judge_calibration(*answer, fitted) for split, answer in answers.items()}
+    return {**fitted, "fitted_on": SPLITS["val"], **told}
+
+
+def published_answers(checkpoint: Checkpoint, table: FaceTable) -> dict[Split, tuple[Tensor, Tensor]]:
+    """Give a classifier's probabilities (N, 7) and the labels (N,) of each of ``SPLITS``, one look at each face."""
+    _check_emotions(checkpoint, table)
+    answers: dict[Split, tuple[Tensor, Tensor]] = {}
+    for split in SPLITS:
+        chosen = _faces_of(table, split)
+        labels = torch.from_numpy(table.labels[chosen]).long()
+        answers[split] = predict_faces(checkpoint, table.images[chosen]), labels
+    return answers
 
 
 def judge_published(checkpoint: Checkpoint, table: FaceTable) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,17 @@ class Checkpoint:
     def labels(self) -> tuple[str, ...]:
         """The emotions, in the order of the network's classes."""
         return _labels(self.config)
+
+    @property
+    def temperature(self) -> float:
+        """What logits are divided by before the softmax, see ``calibration``; 1 where none was fitted."""
+        return float(self.config.get("calibration", {}).get("temperature", 1))
+
+    @property
+    def uncertain_below(self) -> float | None:
+        """The top probability below which an answer is uncertain; None where none was fitted, or none is enough."""
+        threshold = self.config.get("calibration", {}).get("uncertain_below")
+        return None if threshold is None else float(threshold)
 
 
 def checkpoints_dir() -> Path:
@@ -119,9 +131,12 @@ def load(name: str) -> Checkpoint:
             raise UserError(f"{config['network_config']} doesn't give the emotions {config['labels']}")
         if (preprocess.size, preprocess.channels) != (network.input_size, network.input_channels):
             raise UserError(f"{preprocess} is not what {config['model']} takes")
+        checkpoint = Checkpoint(folder.resolve().name, network.eval(), preprocess, config, folder)
+        if not (0 < checkpoint.temperature < inf and 0 <= (checkpoint.uncertain_below or 0) <= 1):
+            raise UserError(f"its calibration {config['calibration']} makes no sense")
     except Exception as error:  # a stranger's file can hold anything
         raise _damaged(folder, error) from error
-    return Checkpoint(folder.resolve().name, network.eval(), preprocess, config, folder)
+    return checkpoint
 
 
 def load_any(name: str) -> Checkpoint:

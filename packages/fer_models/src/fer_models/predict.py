@@ -35,9 +35,12 @@ class EmotionPredictor:
         detector: Finds the faces; made on first use where none is given.
         device: Where the network runs, e.g. ``cpu`` or ``cuda``.
         backend: What it runs on, one of ``backends.BACKENDS``.
+        uncertain: Answer 'uncertain' below the checkpoint's threshold, which was chosen so that 9 of 10 answers above
+            it are right (on FER2013's PublicTest). The probabilities stay as they are.
 
     Raises:
-        UserError: The checkpoint has other emotions, or the backend or the device can't be had.
+        UserError: The checkpoint has other emotions, or no threshold where ``uncertain`` is asked for, or the backend
+            or the device can't be had.
     """
 
     def __init__(
@@ -46,11 +49,19 @@ class EmotionPredictor:
         detector: FaceDetector | None = None,
         device: str = "cpu",
         backend: str = "auto",
+        *,
+        uncertain: bool = False,
     ) -> None:
         if checkpoint.labels != EMOTIONS:
             raise hub.CheckpointError(
                 f"the checkpoint {checkpoint.name} names FER+'s eight emotions, for evaluate.py: choose another here"
             )
+        if uncertain and checkpoint.uncertain_below is None:
+            raise hub.CheckpointError(
+                f"the checkpoint {checkpoint.name} can't answer 'uncertain': its {hub.CONFIG} has no threshold for it; "
+                "ask without it, or choose another checkpoint"
+            )
+        self.uncertain_below = (checkpoint.uncertain_below or 0.0) if uncertain else 0.0
         self.checkpoint, self.device = checkpoint, device
         self._network = backend_of(checkpoint, backend, device)
         self._detector, self._lock = detector, Lock()
@@ -94,7 +105,7 @@ class EmotionPredictor:
         found = self.detector.detect(images)
         crops = [crop(image, face) for image, faces in zip(images, found, strict=True) for face in faces]
         rows = iter(self.classify(crops, batch_size))
-        return [[_prediction(face, next(rows)) for face in faces] for faces in found]
+        return [[self.prediction(face, next(rows)) for face in faces] for faces in found]
 
     def predict_boxes(self, picture: Picture, boxes: Sequence[Box], batch_size: int = 64) -> list[FacePrediction]:
         """Predict faces that were found by other means.
@@ -105,7 +116,8 @@ class EmotionPredictor:
             batch_size: As for a call.
 
         Returns:
-            One prediction a box, in their order, with the score 1 and no landmarks.
+            One prediction a box, in their order, with the score 1 and no landmarks: the faces are not turned upright,
+            as a box doesn't tell how they lean.
 
         Raises:
             ImageError: The picture is refused, or a box has no area in it or reaches far beyond it.
@@ -113,7 +125,7 @@ class EmotionPredictor:
         image = _pixels(picture)
         faces = [_face(image, box) for box in boxes]
         rows = self.classify([crop(image, face) for face in faces], batch_size)
-        return [_prediction(face, row) for face, row in zip(faces, rows, strict=True)]
+        return [self.prediction(face, row) for face, row in zip(faces, rows, strict=True)]
 
     def classify(self, faces: Sequence[NDArray[np.uint8]], batch_size: int = 64) -> NDArray[np.float32]:
         """Classify faces that are cropped already.
@@ -132,8 +144,13 @@ class EmotionPredictor:
         rows = [np.empty((0, len(EMOTIONS)), np.float32)]
         for start in range(0, len(faces), batch_size):
             inputs = np.stack([self.checkpoint.preprocess(face) for face in faces[start : start + batch_size]])
-            rows.append(softmax(self._network(image=inputs)))
+            rows.append(softmax(self._network(image=inputs) / np.float32(self.checkpoint.temperature)))
         return np.concatenate(rows)
+
+    def prediction(self, face: Face, probabilities: NDArray[np.float32], track: int | None = None) -> FacePrediction:
+        """Name what a face with these probabilities, float32 (7,), expresses."""
+        named = dict(zip(EMOTIONS, map(float, probabilities), strict=True))
+        return FacePrediction(face, named, track, self.uncertain_below)
 
     def stream(
         self,
@@ -183,10 +200,6 @@ def _pixels(picture: Picture) -> NDArray[np.uint8]:
     return decode(picture) if isinstance(picture, str | Path | bytes) else check_pixels(picture)
 
 
-def _prediction(face: Face, row: NDArray[np.float32]) -> FacePrediction:
-    return FacePrediction(face, dict(zip(EMOTIONS, map(float, row), strict=True)))
-
-
 def _face(image: NDArray[np.uint8], box: Box) -> Face:
     """Make a face of a box, if it has an area within the picture."""
     height, width = image.shape[:2]
@@ -200,8 +213,8 @@ def _face(image: NDArray[np.uint8], box: Box) -> Face:
     return Face((x1, y1, x2, y2), 1.0, ())
 
 
-def load(name: str = "cnn", device: str = "cpu", backend: str = "auto") -> EmotionPredictor:
-    """Load a classifier by the name of its checkpoint, or by path; device and backend as for ``EmotionPredictor``.
+def load(name: str = "cnn", device: str = "cpu", backend: str = "auto", *, uncertain: bool = False) -> EmotionPredictor:
+    """Load a classifier by the name of its checkpoint, or by path; for the arguments see ``EmotionPredictor``.
 
     Example:
         >>> from fer_models.predict import load
@@ -209,6 +222,6 @@ def load(name: str = "cnn", device: str = "cpu", backend: str = "auto") -> Emoti
         ...     print(face.emotion, face.probabilities)
 
     Raises:
-        UserError: There is no such checkpoint, device or backend, or the checkpoint is damaged.
+        UserError: There is no such checkpoint, device or backend, the checkpoint is damaged, or can't answer as asked.
     """
-    return EmotionPredictor(hub.load(name), device=device, backend=backend)
+    return EmotionPredictor(hub.load(name), device=device, backend=backend, uncertain=uncertain)

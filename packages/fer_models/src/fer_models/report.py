@@ -20,6 +20,8 @@ from torchmetrics.functional.classification import binary_roc
 
 from fer_data.emotions import COLOURS, class_names
 from fer_data.files import write_atomically
+from fer_models.calibration import risk_coverage, tempered
+from fer_models.card import share_text
 from fer_models.evaluation import TTA
 
 matplotlib.use("Agg")
@@ -41,7 +43,8 @@ def write_report(
 
     Args:
         out: Folder, made if missing.
-        metrics: From ``evaluate``, with ``checkpoint`` (its name) and ``members`` (the names of an ensemble's).
+        metrics: From ``evaluate``, with ``checkpoint`` (its name), ``members`` (the names of an ensemble's) and
+            ``calibration``: what was fitted and what it does on these faces (see ``calibration``), or None.
         probabilities: (N, 7).
         images: uint8 (N, 48, 48).
         labels: (N,).
@@ -55,6 +58,7 @@ def write_report(
     figures = {
         "confusion": confusion_figure(np.asarray(metrics["confusion"])),
         "reliability": reliability_figure(probabilities, truth),
+        "risk_coverage": risk_coverage_figure(probabilities, truth, metrics["calibration"]),
         "roc": roc_figure(probabilities, truth),
         "mistakes": mistakes_figure(probabilities, truth, images),
     }
@@ -100,6 +104,33 @@ def reliability_figure(probabilities: Tensor, labels: Tensor, bins: int = 15) ->
     axis.plot([0, 1], [0, 1], "--", color="gray", label="well calibrated")
     axis.set(xlim=(0, 1), ylim=(0, 1), xlabel="confidence", ylabel="accuracy", title="reliability")
     axis.legend(frameon=False)
+    return figure
+
+
+def risk_coverage_figure(probabilities: Tensor, labels: Tensor, calibration: dict[str, Any] | None) -> Figure:
+    """Draw the error on the answered part against the share that is answered, the surest first.
+
+    Args:
+        probabilities: (N, 7), without a temperature.
+        labels: (N,).
+        calibration: With ``temperature`` and ``uncertain_below``; None where none was fitted for these answers.
+    """
+    if calibration:
+        probabilities = tempered(probabilities, calibration["temperature"])
+    coverage, risk = risk_coverage(probabilities, labels)
+    figure, axis = plt.subplots(figsize=(5, 5), layout="constrained")
+    axis.plot(coverage, risk, color="#0072B2", label=f"area under the curve {float(risk.mean()):.3f}")
+    if calibration:
+        axis.axhline(1 - calibration["target_accuracy"], color="gray", linestyle="--", label="target")
+    if calibration and calibration["answered"]:
+        answered = calibration["answered"]
+        place = answered["coverage"], 1 - (answered["accuracy"] or 0)
+        text = f"threshold {calibration['uncertain_below']:.3f}: {place[0]:.1%} answered, {1 - place[1]:.1%} right"
+        axis.plot(*place, "o", color="#D55E00", label=text)
+    highest = 1.05 * max(float(risk[len(risk) // 20 :].max()), 0.1)  # the first few faces make it jump
+    axis.set(xlim=(0, 1), ylim=(0, highest), xlabel="share answered", ylabel="error on the answered part")
+    axis.set_title("risk and coverage")
+    axis.legend(frameon=False, loc="upper left")
     return figure
 
 
@@ -172,9 +203,28 @@ def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, 
     return page(
         title,
         how=_how(metrics),
-        tables=tables + "<h2>Each emotion</h2>" + per_class.round(3).rename_axis(None).to_html(border=0),
+        tables=tables
+        + _as_served(metrics["calibration"])
+        + "<h2>Each emotion</h2>"
+        + per_class.round(3).rename_axis(None).to_html(border=0),
         pictures={_TITLES[name]: content for name, content in pictures.items()},
     )
+
+
+def _as_served(calibration: dict[str, Any] | None) -> str:
+    """Tell what temperature and threshold do; all other figures are without them."""
+    if not calibration:
+        return ""
+    answered = calibration["answered"] or {}
+    rows = {
+        "temperature, fitted on PublicTest": f"{calibration['temperature']:.4f}",
+        "expected calibration error without and with it": f"{calibration['ece_before']:.4f}, {calibration['ece']:.4f}",
+        "negative log-likelihood without and with it": f"{calibration['nll_before']:.4f}, {calibration['nll']:.4f}",
+        "answered, where it may be uncertain": share_text(answered, "coverage"),
+        "right of the answered": share_text(answered, "accuracy"),
+    }
+    table: str = pd.DataFrame({"as served": rows}).to_html(border=0)
+    return f"<h2>As served</h2>{table}"
 
 
 def _how(metrics: dict[str, Any]) -> str:
@@ -218,6 +268,7 @@ def _figures_table(rows: dict[str, dict[str, Any]]) -> pd.DataFrame:
 _TITLES = {
     "confusion": "Confusion matrix",
     "reliability": "Calibration",
+    "risk_coverage": "Risk and coverage",
     "roc": "ROC",
     "mistakes": "Most confident mistakes",
 }

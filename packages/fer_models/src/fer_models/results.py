@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fer_data.emotions import UNCERTAIN
 from fer_data.faces import Face
 
 
@@ -15,15 +16,24 @@ class FacePrediction:
         face: Where it is.
         probabilities: By emotion, in the order of ``EMOTIONS``; they sum to 1.
         track: In a film, the number that the face keeps from frame to frame; from 1.
+        uncertain_below: Where the highest probability is lower, the answer is 'uncertain'; 0 for always an emotion.
     """
 
     face: Face
     probabilities: dict[str, float]
     track: int | None = None
+    uncertain_below: float = 0.0
+
+    @property
+    def confidence(self) -> float:
+        """The highest probability."""
+        return max(self.probabilities.values())
 
     @property
     def emotion(self) -> str:
-        """The likeliest emotion."""
+        """The likeliest emotion, or ``UNCERTAIN``."""
+        if self.confidence < self.uncertain_below:
+            return UNCERTAIN
         return max(self.probabilities, key=lambda emotion: self.probabilities[emotion])
 
     def to_dict(self) -> dict[str, Any]:

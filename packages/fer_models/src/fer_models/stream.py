@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_data.emotions import EMOTIONS
 from fer_data.errors import check_range
 from fer_data.faces import Face, crop
 from fer_models.results import FacePrediction, FrameResult
@@ -127,7 +126,6 @@ class EmotionStream:
         predictions = []
         for (track, face), row in zip(faces.items(), rows, strict=True):
             smoothed = self.smoother(track, time, row)
-            probabilities = dict(zip(EMOTIONS, map(float, smoothed), strict=True))
-            predictions.append(FacePrediction(face, probabilities, track))
+            predictions.append(self.predictor.prediction(face, smoothed, track))
         self.smoother.forget(time)
         return predictions

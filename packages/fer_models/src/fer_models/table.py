@@ -10,7 +10,7 @@ from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
 from fer_models.results import FacePrediction, FrameResult
 
-COLUMNS = ("file", "frame", "time", "track", "x1", "y1", "x2", "y2", "score", *EMOTIONS, "error")
+COLUMNS = ("file", "frame", "time", "track", "x1", "y1", "x2", "y2", "score", "emotion", *EMOTIONS, "error")
 """``frame`` counts from 0, ``time`` is in seconds, the box in pixels; photos have no frame, time and track. A photo or
 a frame without a face has one row without a box, and what could not be read one row with its ``error``."""
 
@@ -98,7 +98,7 @@ class ResultTable:
 def _cells(face: FacePrediction) -> tuple[object, ...]:
     box = (f"{x:.1f}" for x in face.face.box)
     track = "" if face.track is None else face.track
-    return (track, *box, f"{face.face.score:.4f}", *(f"{p:.4f}" for p in face.probabilities.values()))
+    return (track, *box, f"{face.face.score:.4f}", face.emotion, *(f"{p:.4f}" for p in face.probabilities.values()))
 
 
 def _one_line(text: str) -> str:

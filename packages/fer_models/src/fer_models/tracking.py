@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_data.errors import check_range
-from fer_data.faces import Face, FaceDetector
+from fer_data.faces import Face, FaceDetector, overlap
 from fer_data.images import check_pixels, to_gray
 
 _GRID = 7
@@ -133,7 +133,8 @@ class FaceTracker:
         for number, track in self._tracks.items():
             if number not in matches.values():
                 track.misses += 1
-                track.lost = track.lost or track.misses > 1 or any(overlap(track.face, face) > 0.5 for face, _ in found)
+                hidden = any(overlap(track.face.box, face.box) > 0.5 for face, _ in found)
+                track.lost = track.lost or track.misses > 1 or hidden
         for i, (face, look) in enumerate(found):
             if i not in matches:
                 matches[i], self._next = self._next, self._next + 1
@@ -146,7 +147,7 @@ class FaceTracker:
         pairs = []
         for number, track in self._tracks.items():
             for i, (face, look) in enumerate(found):
-                shared = overlap(track.face, face)
+                shared = overlap(track.face.box, face.box)
                 if shared >= _OVERLAP and not track.lost:
                     pairs.append((1 + shared, i, number))
                 elif shared > 0 and track.lost and float(look @ track.look) >= _ALIKE:
@@ -225,10 +226,3 @@ def _look(gray: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:
     vector = cv2.resize(patch, (16, 16), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
     vector -= vector.mean()
     return np.asarray(vector / max(float(np.linalg.norm(vector)), 1e-6), np.float32)
-
-
-def overlap(one: Face, other: Face) -> float:
-    """Give the intersection over union of two faces' boxes, 0..1."""
-    a, b = np.array(one.box), np.array(other.box)
-    shared = float((np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).clip(0).prod())
-    return shared / (float((a[2:] - a[:2]).prod() + (b[2:] - b[:2]).prod()) - shared + 1e-9)

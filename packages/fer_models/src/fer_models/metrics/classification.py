@@ -59,11 +59,30 @@ def judge(probabilities: Tensor, labels: Tensor, seed: int = 0) -> dict[str, Any
         **summary(confusion),
         **bootstrap_intervals(confusion, seed),
         "auroc": None if auroc is None else float(auroc),
-        "ece": float(multiclass_calibration_error(probabilities, labels, k, n_bins=15)),
-        "nll": float(-probabilities[torch.arange(len(labels)), labels].clamp_min(1e-12).log().mean()),
+        "ece": calibration_error(probabilities, labels),
+        "nll": negative_log_likelihood(probabilities, labels),
         "per_class": per_class(confusion),
         "confusion": confusion.tolist(),
     }
+
+
+def calibration_error(probabilities: Tensor, labels: Tensor) -> float:
+    """Give the expected calibration error, 15 bins, of (N, 7) probabilities and (N,) labels."""
+    return float(multiclass_calibration_error(probabilities, labels, probabilities.shape[1], n_bins=15))
+
+
+def negative_log_likelihood(probabilities: Tensor, labels: Tensor) -> float:
+    """Give the mean over faces of -log of the label's probability, of (N, 7) probabilities and (N,) labels."""
+    return float(-probabilities[torch.arange(len(labels)), labels].clamp_min(1e-12).log().mean())
+
+
+def share_interval(hits: int, n: int) -> list[float] | None:
+    """Give the 95% interval of a share that was found as ``hits`` of ``n`` (Wilson 1927); None where n is 0."""
+    if not n:
+        return None
+    z, share = 1.96, hits / n
+    centre, reach = share + z**2 / (2 * n), z * (share * (1 - share) / n + (z / (2 * n)) ** 2) ** 0.5
+    return [(centre - reach) / (1 + z**2 / n), (centre + reach) / (1 + z**2 / n)]
 
 
 def summary(confusion: Tensor) -> dict[str, float]:
