@@ -20,9 +20,9 @@ def test_scenes_are_measured_and_come_again_with_the_seed(
     said = capsys.readouterr().out
     rows = pd.read_csv(tmp_path / "scenes.csv")
     assert list(rows["surround"]) == ["bare", "continued"] * 4 and set(rows["emotion"]) <= set(EMOTIONS)
-    assert (rows.groupby("face")[["side", "tilt", "light", "gray", "direct"]].nunique() == 1).all(axis=None)
+    assert (rows.groupby("face")[["side", "tilt", "light", "gray", "direct", "alone"]].nunique() == 1).all(axis=None)
     assert set(rows["face"]) == set(scenes.choose(load("synthetic:140"), "PrivateTest", 4, 3).tolist())
-    assert said.count("| all | 4 |") == 2 and "| cropped where MTCNN found it |" in said
+    assert said.count("| all | 4 |") == 2 and "| at the known place, as it leans |" in said
     assert (tmp_path / "scenes.png").read_bytes().startswith(b"\x89PNG")
     scenes.main(argv)
     assert capsys.readouterr().out == said
