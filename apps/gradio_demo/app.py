@@ -17,6 +17,7 @@ from typing import Any
 import gradio as gr
 from starlette.middleware import Middleware
 
+from fer_data.errors import sentences
 from fer_demo import about, generate, show, upload, video, webcam
 from fer_demo.models import Models
 from fer_demo.safety import FILM_BYTES, KEEP_SECONDS, BodyLimit, fetch_nothing
@@ -85,9 +86,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--port", type=int, help="default: the first free one from 7860 on")
     parser.add_argument("--share", action="store_true", help="open a public link through Gradio's servers")
     options = parser.parse_args(argv)
-    models = Models()
-    Thread(target=models.warm_up, daemon=True).start()
-    launch(build(models), server_name=options.host, server_port=options.port, share=options.share)
+    with sentences():
+        models = Models()
+        Thread(target=models.warm_up, daemon=True).start()
+        launch(build(models), server_name=options.host, server_port=options.port, share=options.share)
 
 
 if __name__ == "__main__":
