@@ -20,7 +20,7 @@ from starlette.middleware import Middleware
 from fer_data.errors import sentences
 from fer_demo import about, generate, show, upload, video, webcam
 from fer_demo.models import Models
-from fer_demo.safety import FILM_BYTES, KEEP_SECONDS, BodyLimit, fetch_nothing
+from fer_demo.safety import FILM_BYTES, KEEP_SECONDS, WAITING, BodyLimit, fetch_nothing, say_busy
 
 TITLE = "Facial expressions, read and drawn"
 SUBTITLE = (
@@ -36,8 +36,13 @@ TABS = {
 }
 
 
-def build(models: Models) -> gr.Blocks:
-    """Lay the page out."""
+def build(models: Models, waiting: int = WAITING) -> gr.Blocks:
+    """Lay the page out.
+
+    Args:
+        models: What it offers.
+        waiting: How many clicks may wait for their turn; who comes then is told that the page is busy.
+    """
     page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(60, KEEP_SECONDS))
     with page:
         gr.Markdown(f"# {TITLE}\n{SUBTITLE}", elem_id="title")
@@ -46,8 +51,8 @@ def build(models: Models) -> gr.Blocks:
         for name, fill in TABS.items():
             with gr.Tab(name, id=name.lower()):
                 fill(models)
-    # Events that wait beyond these get Gradio's answer that the page is busy.
-    page.queue(max_size=24, default_concurrency_limit=2)
+    page.queue(max_size=waiting, default_concurrency_limit=2)
+    say_busy(page)
     return page
 
 

@@ -58,7 +58,7 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         others.append(route.request.url)
         return route.abort()
 
-    def opened(tab: str, **options: object) -> Page:
+    def opened(tab: str, address: str = address, **options: object) -> Page:
         contexts.append(
             browser.new_context(permissions=["camera"], **{"viewport": {"width": 1280, "height": 900}, **options})
         )
@@ -66,7 +66,9 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         page = contexts[-1].new_page()
         page.set_default_timeout(WAIT)
         page.on("pageerror", lambda error: failures.append(str(error)))
-        page.on("response", lambda answer: failures.append(answer.url) if answer.status >= 400 else None)
+        page.on(
+            "response", lambda answer: failures.append(answer.url) if answer.status not in (*range(400), 429) else None
+        )
         page.goto(address, wait_until="domcontentloaded")
         page.get_by_role("tab", name=tab).click()
         return page
@@ -136,6 +138,15 @@ def test_a_hostile_file_is_answered_on_the_page(visit: Callable[..., Page], tmp_
     page.click("#detect")
     expect(page.get_by_text("more than 24 megapixels")).to_be_visible()
     expect(page.get_by_text("Traceback")).to_have_count(0)
+
+
+def test_a_full_queue_is_told_in_a_sentence(visit: Callable[..., Page], full: str):
+    page = visit("Upload", address=full)
+    page.locator(".gallery-item").first.click()
+    expect(page.locator("#said")).to_contain_text("Now press Detect")
+    page.click("#detect")
+    expect(page.get_by_text("The page is busy: 1 are waiting already. Try again in a minute.")).to_be_visible()
+    shoot(page, "busy")
 
 
 def test_keyboard_alone_suffices(visit: Callable[..., Page]):

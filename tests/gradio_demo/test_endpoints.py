@@ -224,6 +224,15 @@ def test_what_goes_wrong_inside_is_not_told(
     assert "the secret of cnn" in caplog.text
 
 
+def test_who_comes_when_the_queue_is_full_is_told_so(full: str):
+    with pytest.raises(HTTPError) as caught:
+        post(full, [None, "cnn"])
+    with caught.value as answer:
+        assert answer.code == 429 and answer.headers["Retry-After"] == "60"
+        said = json.loads(answer.read())["detail"]
+    assert said == "The page is busy: 1 are waiting already. Try again in a minute."
+
+
 def test_files_of_the_server_are_not_served(address: str):
     for path in ("/etc/hostname", str(Path(__file__).resolve())):
         with pytest.raises(HTTPError) as caught:

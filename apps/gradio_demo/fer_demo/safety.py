@@ -37,6 +37,9 @@ CALL_BYTES = 1_000_000
 KEEP_SECONDS = 600
 """How long uploaded and made files stay on the server's disk."""
 
+WAITING = 24
+"""How many clicks of visitors may wait for their turn."""
+
 
 @contextmanager
 def sentences() -> Iterator[None]:
@@ -142,6 +145,20 @@ def fetch_nothing() -> None:
 
 async def _refuse(url: str) -> NoReturn:
     raise gr.Error("This page fetches nothing from the internet: upload the file instead.", print_exception=False)
+
+
+def say_busy(page: gr.Blocks) -> None:
+    """Tell who comes while the queue is full how many wait (HTTP 429); Gradio's own answer doesn't."""
+    push = page._queue.push
+
+    async def pushed(body: Any, request: Any, username: str | None) -> Any:
+        answer = await push(body, request, username)
+        if answer[2] == "queue_full":
+            said = f"The page is busy: {len(page._queue)} are waiting already. Try again in a minute."
+            raise HTTPException(429, said, {"Retry-After": "60"})
+        return answer
+
+    page._queue.push = pushed  # type: ignore[method-assign]
 
 
 class BodyLimit:
