@@ -18,7 +18,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from fer_data.errors import sentences
-from fer_demo import about, generate, show, upload, video, webcam
+from fer_demo import about, generate, show, upload, video, webcam, words
 from fer_demo.models import Models
 from fer_demo.safety import FILM_BYTES, KEEP_SECONDS, WAITING, BodyLimit, fetch_nothing, say_busy
 
@@ -49,10 +49,11 @@ def build(models: Models, waiting: int = WAITING) -> gr.Blocks:
         if models.best is None:
             gr.HTML(show.note("No classifier is here: put a checkpoint into checkpoints/, then restart.", "warning"))
         for name, fill in TABS.items():
-            with gr.Tab(name, id=name.lower()):
+            with gr.Tab(words.say(name), id=name.lower()):
                 fill(models)
     page.queue(max_size=waiting, default_concurrency_limit=2)
     say_busy(page)
+    words.tell_programs_in_english(page)
     return page
 
 
@@ -78,6 +79,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         ssr_mode=False,
         pwa=False,
         footer_links=["api", "settings"],
+        i18n=words.say,
         app_kwargs={"middleware": [Middleware(BodyLimit)]},
         **options,
     )

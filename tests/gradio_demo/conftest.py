@@ -8,11 +8,11 @@ from threading import Event
 
 import pytest
 import torch
+from gradio_client import Client, handle_file
 
 import app  # first, as it sets what Gradio reads when it is imported
 import photos
 from fer_demo.models import Models
-from gradio_client import Client, handle_file
 from fer_models import hub
 from fer_models.networks import NETWORKS
 

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 import films
 import photos
 from fer_data.emotions import EMOTIONS
+from fer_demo.words import WORDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -235,6 +236,23 @@ def test_generate_makes_faces_also_from_a_photo(visit: Callable[..., Page], tmp_
     expect(page.locator("#made figure").first).to_have_text(re.compile(r"asked: happy\s*read as: \w+ \d\.\d\d"))
     expect(page.locator("#made .fer-face")).to_have_count(14 + 7 + 2 + 7 + 7 + 1)
     shoot(page, "generate")
+
+
+def test_german_is_spoken_to_who_wants_it(visit: Callable[..., Page], tmp_path: Path):
+    page = visit("Foto", locale="de-DE")
+    expect(page.get_by_role("tab")).to_have_text(["Foto", "Kamera", "Film", "Erzeugen", "Über"])
+    upload(page, two(), tmp_path)
+    page.get_by_role("button", name="Erkennen").click()
+    expect(page.locator("#shares h3")).to_have_text(re.compile("Gesicht 1: "))
+    expect(page.locator("#shares .name")).to_have_text([WORDS[emotion]["de"] for emotion in EMOTIONS])
+    expect(page.locator("#chosen label").first).to_have_text(re.compile(r"1: (fröhlich|neutral|überrascht) \d+%"))
+    shoot(page, "upload-german")
+    page.get_by_role("tab", name="Erzeugen").click()
+    choose(page, "#generator", "vae")
+    choose(page, "#emotion", "^✓?\\s*fröhlich$")
+    page.click("#make")
+    expect(page.locator("#made figure").first).to_have_text(re.compile("verlangt: fröhlichgelesen als: "))
+    assert "__i18n__" not in page.locator("body").inner_text()
 
 
 def test_about_says_what_it_is_not_for(visit: Callable[..., Page]):
