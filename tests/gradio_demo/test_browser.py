@@ -273,11 +273,33 @@ def test_each_emotion_can_be_asked_for(visit: Callable[..., Page], emotion: str)
     expect(page.locator("#made .fer-grid").first.get_by_text(f"asked: {emotion}")).to_have_count(14)
 
 
+FAINT = """() => {
+    const rgb = text => text.match(/[0-9.]+/g).map(Number);
+    const light = colour => rgb(colour).slice(0, 3).map(x => x / 255)
+        .map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = e => {
+        const colour = e ? getComputedStyle(e).backgroundColor : "rgb(255, 255, 255)";
+        return (rgb(colour)[3] ?? 1) > 0.5 ? colour : behind(e.parentElement);
+    };
+    const says = e => [...e.childNodes].some(node => node.nodeType == 3 && node.data.trim());
+    return [...document.querySelectorAll("body *")]
+        .filter(e => e.checkVisibility({visibilityProperty: true, opacityProperty: true}) && !e.disabled && says(e))
+        .map(e => {
+            const [low, high] = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b);
+            const contrast = (high + 0.05) / (low + 0.05);
+            return [contrast, `${contrast.toFixed(1)} ${e.tagName}.${e.className}: ${e.innerText.slice(0, 40)}`];
+        })
+        .filter(([contrast, _]) => contrast < 4.5).map(([_, told]) => told);
+}"""
+"""Lists the texts that are too faint for WCAG AA."""
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("look", ["phone", "dark"])
+@pytest.mark.parametrize("look", ["phone", "light", "dark"])
 @pytest.mark.parametrize("tab", ["Upload", "Webcam", "Video", "Generate", "About"])
 def test_looks(visit: Callable[..., Page], tmp_path: Path, look: str, tab: str):
-    options = {"viewport": {"width": 390, "height": 844}} if look == "phone" else {"color_scheme": "dark"}
+    options = {"viewport": {"width": 390, "height": 844}} if look == "phone" else {"color_scheme": look}
     page = visit(tab, **options)
     if tab == "Upload":
         upload(page, two(), tmp_path)
@@ -288,6 +310,7 @@ def test_looks(visit: Callable[..., Page], tmp_path: Path, look: str, tab: str):
         expect(page.locator("#made .fer-face").first).to_be_visible()
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # nothing to scroll sideways
+    assert page.evaluate(FAINT) == []
     if look == "dark":
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)")
         assert max(dark) < 60

@@ -1,13 +1,15 @@
 """What keeps a page that strangers send files to whole: limits, checks before anything is decoded, sentences."""
 
+import asyncio
 import base64
 import binascii
 import logging
 import shutil
 import tempfile
+import time
 from abc import ABCMeta
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -81,7 +83,7 @@ class Photo(gr.Image, metaclass=_Meta):
         if payload is None:
             return None
         with sentences():
-            image = decode(_content(payload), max_pixels=PHOTO_PIXELS, max_bytes=PHOTO_BYTES)
+            image = decode(_content(payload), max_pixels=PHOTO_PIXELS, max_bytes=PHOTO_BYTES, max_side=PHOTO_SIDE)
             return _shrunk(image)
 
 
@@ -159,6 +161,36 @@ def say_busy(page: gr.Blocks) -> None:
         return answer
 
     page._queue.push = pushed  # type: ignore[method-assign]
+
+
+def sweeper(page: gr.Blocks) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Delete old temporary files each minute while the page is served, and all at the end.
+
+    Gradio's own ``delete_cache`` stops for good when a file is uploaded while it looks, and leaves the folders.
+    """
+
+    async def minutely() -> None:
+        while True:
+            await asyncio.sleep(60)
+            await asyncio.to_thread(sweep, page, KEEP_SECONDS)
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        task = asyncio.create_task(minutely())
+        yield
+        task.cancel()
+        sweep(page, 0)
+
+    return lifespan
+
+
+def sweep(page: gr.Blocks, age: float) -> None:
+    """Delete files and empty folders that nobody touched for ``age`` seconds, but not the page's own examples."""
+    own = {Path(file) for block in page.blocks.values() for file in getattr(block, "keep_in_cache", ())}
+    for path in sorted(Path(get_upload_folder()).rglob("*"), reverse=True):  # what is in a folder before it
+        with suppress(OSError):  # a folder with something in it, or somebody else was faster
+            if path not in own and time.time() - path.lstat().st_ctime >= age:
+                path.rmdir() if path.is_dir() else path.unlink()
 
 
 class BodyLimit:
