@@ -36,8 +36,8 @@ FILM_BYTES, FILM_SECONDS = 100_000_000, 60
 CALL_BYTES = 1_000_000
 """The largest request that isn't an upload."""
 
-KEEP_SECONDS = 600
-"""How long uploaded and made files stay on the server's disk."""
+KEEP_SECONDS, SWEEP_SECONDS = 600, 60
+"""How long uploaded and made files stay on the server's disk, and how often older ones are looked for."""
 
 WAITING = 24
 """How many clicks of visitors may wait for their turn."""
@@ -164,19 +164,19 @@ def say_busy(page: gr.Blocks) -> None:
 
 
 def sweeper(page: gr.Blocks) -> Callable[[Any], AbstractAsyncContextManager[None]]:
-    """Delete old temporary files each minute while the page is served, and all at the end.
+    """Delete old temporary files while the page is served, and all at the end.
 
     Gradio's own ``delete_cache`` stops for good when a file is uploaded while it looks, and leaves the folders.
     """
 
-    async def minutely() -> None:
+    async def again_and_again() -> None:
         while True:
-            await asyncio.sleep(60)
+            await asyncio.sleep(SWEEP_SECONDS)
             await asyncio.to_thread(sweep, page, KEEP_SECONDS)
 
     @asynccontextmanager
     async def lifespan(_: Any) -> AsyncIterator[None]:
-        task = asyncio.create_task(minutely())
+        task = asyncio.create_task(again_and_again())
         yield
         task.cancel()
         sweep(page, 0)

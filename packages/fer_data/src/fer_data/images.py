@@ -22,8 +22,8 @@ MAX_BYTES = 50_000_000
 """50 MB: about twice the largest JPEG of such a camera."""
 
 _SCANS, _PARTS = 32, 20_000
-"""The most scans of a JPEG (progressive ones have about ten, and each costs as much as all pixels) and the most segments
-or chunks of a file (50 MB in libpng's chunks are 6,100). A small file with more keeps a decoder busy for minutes."""
+"""The most scans of a JPEG (progressive ones have about ten, and each costs as much as all pixels) and segments or
+chunks of a file (50 MB in libpng's chunks are 6,100). A small file with more keeps a decoder busy for minutes."""
 
 _JPEG_MARKER = re.compile(rb"\xff([^\0\xff\xd0-\xd7])")
 
