@@ -22,6 +22,7 @@ from gradio.data_classes import ImageData
 from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fer_data.errors import ImageError, UserError
@@ -109,7 +110,7 @@ def uploaded(path: str) -> Path:
         ImageError: It lies elsewhere: somebody asks for a file of the server.
     """
     folder = Path(get_upload_folder()).resolve()
-    found = Path(path).resolve()
+    found = Path(path.replace("\0", "")).resolve()
     if not found.is_relative_to(folder):
         raise ImageError("only files that were uploaded here can be used; upload yours again")
     return found
@@ -194,14 +195,18 @@ def sweep(page: gr.Blocks, age: float) -> None:
 
 
 class BodyLimit:
-    """Refuse requests that are larger than anything the page sends (HTTP 413), before they are in memory."""
+    """Refuse requests that are larger than anything the page sends (HTTP 413), before they are in memory.
+
+    An upload that Gradio stumbles over, such as a file without a name, is refused too (HTTP 400).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting what comes in."""
-        left = FILM_BYTES + CALL_BYTES if scope.get("path", "").endswith("/upload") else CALL_BYTES
+        uploads = scope.get("path", "").endswith("/upload")
+        left = FILM_BYTES + CALL_BYTES if uploads else CALL_BYTES
 
         async def counted() -> Message:
             nonlocal left
@@ -211,7 +216,15 @@ class BodyLimit:
                 raise HTTPException(413, "This is too large: send a smaller file.")
             return message
 
-        await self.app(scope, counted, send)
+        try:
+            await self.app(scope, counted, send)
+        except Exception as error:
+            if not uploads:
+                raise
+            logging.warning("an upload was refused: %s", error)
+            await PlainTextResponse("This upload can't be read: send one file that has a name.", 400)(
+                scope, receive, send
+            )
 
 
 def temporary_folder() -> Path:
