@@ -107,7 +107,7 @@ def test_video_gives_a_film_a_timeline_and_a_table(client: Client, tmp_path: Pat
         assert image.format == "PNG"
     rows = Path(table).read_text().splitlines()
     assert rows[0].startswith("file,frame,time,track") and rows[1].startswith("walk.mp4,0,")
-    assert "1 faces" in said
+    assert "1 face," in said
 
 
 def test_hostile_files_are_refused_in_a_sentence_and_the_page_goes_on(detect: Callable[..., Any], tmp_path: Path):

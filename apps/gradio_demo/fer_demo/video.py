@@ -122,7 +122,8 @@ def _look(path: Path) -> tuple[int, float | None]:
 
 def _said(summary: FilmSummary, length: float | None, took: float) -> str:
     """Sum a film up in sentences."""
-    notes = show.note(f"{summary.frames} frames, {len(summary.tracks)} faces, in {took:.1f} seconds.")
+    count = len(summary.tracks)
+    notes = show.note(f"{summary.frames} frames, {count} face{'s' * (count != 1)}, in {took:.1f} seconds.")
     used = min(FILM_SECONDS, round(summary.seconds))
     if length is not None and length > used + 1:
         notes += show.note(f"The film is {length:.0f} seconds long: its first {used} seconds were used.", "warning")
