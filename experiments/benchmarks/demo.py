@@ -6,8 +6,6 @@ and the frames a second of the webcam tab at 640x480. Server and browser share t
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from argparse import ArgumentParser
@@ -23,8 +21,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 from skimage import data
 
 from fer_data.errors import UserError, sentences
+from server import serve
 
-APP = Path(__file__).resolve().parents[2] / "apps" / "gradio_demo" / "app.py"
 OPTIONS = ["--no-sandbox", "--disable-gpu", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 WAIT = 120_000
 
@@ -36,11 +34,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=20, help="how long frames are counted (default: 20)")
     parser.add_argument("--port", type=int, default=7999, help="of the page (default: 7999)")
     options = parser.parse_args(argv)
-    with sentences(), tempfile.TemporaryDirectory() as folder, serve(options.port) as address:
+    with sentences(), tempfile.TemporaryDirectory() as folder, serve(options.port) as server:
         photo, camera = Path(folder, "photo.jpg"), Path(folder, "camera.mjpeg")
         photo.write_bytes(frame(1280, 720, 0))
         camera.write_bytes(b"".join(frame(640, 480, round(20 * np.sin(i / 8))) for i in range(50)))
-        with visit(address, camera) as page:
+        with visit(server.address, camera) as page:
             report("photo to answer, 1280x720, one face", times(options.repeat, detect(page, photo)))
             if page.get_by_role("tab", name="Generate").count():
                 report("click to 16 faces", times(options.repeat, generate(page)))
@@ -57,22 +55,6 @@ def frame(width: int, height: int, shift: int) -> bytes:
     picture[:, left : left + height] = person
     _, content = cv2.imencode(".jpg", picture[..., ::-1])
     return content.tobytes()
-
-
-@contextmanager
-def serve(port: int) -> Iterator[str]:
-    """Start the page in a process of its own; give its address."""
-    server = subprocess.Popen([sys.executable, str(APP), "--port", str(port)], stdout=subprocess.PIPE, text=True)
-    try:
-        for line in server.stdout or ():
-            if "http://" in line:
-                yield line[line.index("http://") :].strip()
-                break
-        else:
-            raise UserError(f"the page did not start on port {port}: choose another --port")
-    finally:
-        server.terminate()
-        server.wait()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -195,6 +196,32 @@ def test_mutants_decode_or_are_refused(file_format: str):
         except ImageError:
             refused += 1
     assert refused > 5
+
+
+def test_a_picture_that_is_shrunk_anyway_comes_smaller_and_alike():
+    for kind, side in {"JPEG": 256, "PNG": 171, "WEBP": 171}.items():  # JPEG halves
+        content = photos.encode(photos.astronaut(), kind)
+        small, whole = decode(content, max_side=150), decode(content)
+        assert small.shape == (side, side, 3)
+        assert np.abs(small - cv2.resize(whole, (side, side), interpolation=cv2.INTER_AREA).astype(float)).mean() < 4
+        assert np.array_equal(decode(content, max_side=300), whole)
+
+
+def test_more_parts_than_a_photo_has_are_refused_at_once():
+    jpeg, png = photos.encode(photos.astronaut(), "JPEG", progressive=True), photos.encode(photos.astronaut())
+    scan = jpeg.rindex(b"\xff\xda")
+    for content in (
+        jpeg[:scan] + 100 * jpeg[scan:-2] + jpeg[-2:],
+        jpeg[:2] + 10_000_000 * b"\xff" + jpeg[2:],
+        jpeg[:2] + 100_000 * b"\xff\xe1\0\2" + jpeg[2:],
+        png[:33] + 100_000 * (bytes(4) + b"teSt" + bytes(4)) + png[33:],
+    ):
+        start = time.process_time()
+        with pytest.raises(ImageError, match="more parts than a photo has"):
+            decode(content)
+        assert time.process_time() - start < 0.5
+    for content in (jpeg + 100 * jpeg, png + bytes(10_000_000)):  # as phones append films
+        assert decode(content).shape == (512, 512, 3)
 
 
 def test_to_gray_is_pillows_luma():

@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
 import films
 import photos
 from fer_data.emotions import EMOTIONS
+from fer_demo.words import WORDS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
@@ -58,7 +59,7 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         others.append(route.request.url)
         return route.abort()
 
-    def opened(tab: str, **options: object) -> Page:
+    def opened(tab: str, address: str = address, **options: object) -> Page:
         contexts.append(
             browser.new_context(permissions=["camera"], **{"viewport": {"width": 1280, "height": 900}, **options})
         )
@@ -66,7 +67,9 @@ def visit(browser: Browser, address: str) -> Iterator[Callable[..., Page]]:
         page = contexts[-1].new_page()
         page.set_default_timeout(WAIT)
         page.on("pageerror", lambda error: failures.append(str(error)))
-        page.on("response", lambda answer: failures.append(answer.url) if answer.status >= 400 else None)
+        page.on(
+            "response", lambda answer: failures.append(answer.url) if answer.status not in (*range(400), 429) else None
+        )
         page.goto(address, wait_until="domcontentloaded")
         page.get_by_role("tab", name=tab).click()
         return page
@@ -136,6 +139,15 @@ def test_a_hostile_file_is_answered_on_the_page(visit: Callable[..., Page], tmp_
     page.click("#detect")
     expect(page.get_by_text("more than 24 megapixels")).to_be_visible()
     expect(page.get_by_text("Traceback")).to_have_count(0)
+
+
+def test_a_full_queue_is_told_in_a_sentence(visit: Callable[..., Page], full: str):
+    page = visit("Upload", address=full)
+    page.locator(".gallery-item").first.click()
+    expect(page.locator("#said")).to_contain_text("Now press Detect")
+    page.click("#detect")
+    expect(page.get_by_text("The page is busy: 1 are waiting already. Try again in a minute.")).to_be_visible()
+    shoot(page, "busy")
 
 
 def test_keyboard_alone_suffices(visit: Callable[..., Page]):
@@ -226,6 +238,23 @@ def test_generate_makes_faces_also_from_a_photo(visit: Callable[..., Page], tmp_
     shoot(page, "generate")
 
 
+def test_german_is_spoken_to_who_wants_it(visit: Callable[..., Page], tmp_path: Path):
+    page = visit("Foto", locale="de-DE")
+    expect(page.get_by_role("tab")).to_have_text(["Foto", "Kamera", "Film", "Erzeugen", "Über"])
+    upload(page, two(), tmp_path)
+    page.get_by_role("button", name="Erkennen").click()
+    expect(page.locator("#shares h3")).to_have_text(re.compile("Gesicht 1: "))
+    expect(page.locator("#shares .name")).to_have_text([WORDS[emotion]["de"] for emotion in EMOTIONS])
+    expect(page.locator("#chosen label").first).to_have_text(re.compile(r"1: (fröhlich|neutral|überrascht) \d+%"))
+    shoot(page, "upload-german")
+    page.get_by_role("tab", name="Erzeugen").click()
+    choose(page, "#generator", "vae")
+    choose(page, "#emotion", "^✓?\\s*fröhlich$")
+    page.click("#make")
+    expect(page.locator("#made figure").first).to_have_text(re.compile("verlangt: fröhlichgelesen als: "))
+    assert "__i18n__" not in page.locator("body").inner_text()
+
+
 def test_about_says_what_it_is_not_for(visit: Callable[..., Page]):
     page = visit("About")
     expect(page.get_by_text("Art. 5(1)(f)").first).to_be_visible()
@@ -244,11 +273,33 @@ def test_each_emotion_can_be_asked_for(visit: Callable[..., Page], emotion: str)
     expect(page.locator("#made .fer-grid").first.get_by_text(f"asked: {emotion}")).to_have_count(14)
 
 
+FAINT = """() => {
+    const rgb = text => text.match(/[0-9.]+/g).map(Number);
+    const light = colour => rgb(colour).slice(0, 3).map(x => x / 255)
+        .map(x => x <= 0.04045 ? x / 12.92 : ((x + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, x, i) => sum + x * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = e => {
+        const colour = e ? getComputedStyle(e).backgroundColor : "rgb(255, 255, 255)";
+        return (rgb(colour)[3] ?? 1) > 0.5 ? colour : behind(e.parentElement);
+    };
+    const says = e => [...e.childNodes].some(node => node.nodeType == 3 && node.data.trim());
+    return [...document.querySelectorAll("body *")]
+        .filter(e => e.checkVisibility({visibilityProperty: true, opacityProperty: true}) && !e.disabled && says(e))
+        .map(e => {
+            const [low, high] = [light(getComputedStyle(e).color), light(behind(e))].sort((a, b) => a - b);
+            const contrast = (high + 0.05) / (low + 0.05);
+            return [contrast, `${contrast.toFixed(1)} ${e.tagName}.${e.className}: ${e.innerText.slice(0, 40)}`];
+        })
+        .filter(([contrast, _]) => contrast < 4.5).map(([_, told]) => told);
+}"""
+"""Lists the texts that are too faint for WCAG AA."""
+
+
 @pytest.mark.browser
-@pytest.mark.parametrize("look", ["phone", "dark"])
+@pytest.mark.parametrize("look", ["phone", "light", "dark"])
 @pytest.mark.parametrize("tab", ["Upload", "Webcam", "Video", "Generate", "About"])
 def test_looks(visit: Callable[..., Page], tmp_path: Path, look: str, tab: str):
-    options = {"viewport": {"width": 390, "height": 844}} if look == "phone" else {"color_scheme": "dark"}
+    options = {"viewport": {"width": 390, "height": 844}} if look == "phone" else {"color_scheme": look}
     page = visit(tab, **options)
     if tab == "Upload":
         upload(page, two(), tmp_path)
@@ -259,6 +310,7 @@ def test_looks(visit: Callable[..., Page], tmp_path: Path, look: str, tab: str):
         expect(page.locator("#made .fer-face").first).to_be_visible()
     page.wait_for_timeout(500)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")  # nothing to scroll sideways
+    assert page.evaluate(FAINT) == []
     if look == "dark":
         dark = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/[0-9]+/g).slice(0, 3).map(Number)")
         assert max(dark) < 60

@@ -55,6 +55,15 @@ def test_other_weights_are_told_without_a_path(checkpoints: Path, tmp_path: Path
     assert str(tmp_path) not in str(caught.value)
 
 
+def test_a_repository_that_cant_be_had_is_told_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("FER_CHECKPOINTS", "hf://not/a/name")
+    with pytest.raises(SystemExit, match="1"):
+        app.main([])
+    assert capsys.readouterr().err.startswith("error: hf://not/a/name can't be fetched from the Hugging Face Hub")
+
+
 def test_the_page_is_honest_where_nothing_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("FER_CHECKPOINTS", str(tmp_path))
     page = app.build(Models())

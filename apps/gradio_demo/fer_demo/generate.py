@@ -14,6 +14,7 @@ from fer_data.faces import crop
 from fer_demo import show
 from fer_demo.models import Models
 from fer_demo.safety import Photo, sentences
+from fer_demo.words import here, say
 from fer_models.drawing import animation, tile
 from fer_models.generate import FaceGenerator
 
@@ -116,15 +117,16 @@ def build(models: Models) -> None:
     with gr.Row():
         with gr.Column(min_width=280, scale=2):
             generator = show.chooser("Generator", models.generators, models.broken, "generator")
-            emotion = gr.Dropdown([ALL, RANDOM, *EMOTIONS], value=ALL, label="Emotion", elem_id="emotion")
-            number = gr.Slider(1, 64, 14, step=1, label="Number of faces", elem_id="number")
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, maximum=2**32 - 1, elem_id="seed")
+            asked = [(say(name), name) for name in (ALL, RANDOM, *EMOTIONS)]
+            emotion = gr.Dropdown(asked, value=ALL, label=say("Emotion"), elem_id="emotion")
+            number = gr.Slider(1, 64, 14, step=1, label=say("Number of faces"), elem_id="number")
+            seed = gr.Number(0, label=say("Seed"), precision=0, minimum=0, maximum=2**32 - 1, elem_id="seed")
             spread = "Less: safer faces that differ less"
-            truncation = gr.Slider(0.1, 1, 0.8, step=0.05, label="Truncation", info=spread)
-            with gr.Accordion("Start from your own face", open=False):
-                photo = Photo(label="Photo of a face", height=220, elem_id="own", alt_text="Your photo")
+            truncation = gr.Slider(0.1, 1, 0.8, step=0.05, label=say("Truncation"), info=spread)
+            with gr.Accordion(say("Start from your own face"), open=False):
+                photo = Photo(label=say("Photo of a face"), height=220, elem_id="own", alt_text="Your photo")
                 can = gr.HTML(_can(models, generator.value))
-            button = gr.Button("Generate", variant="primary", interactive=usable, elem_id="make")
+            button = gr.Button(say("Generate"), variant="primary", interactive=usable, elem_id="make")
         with gr.Column(min_width=300, scale=5):
             made = gr.HTML(show.note("Press Generate."), elem_id="made", min_height=300)
     inputs = [generator, emotion, number, seed, truncation]
@@ -146,8 +148,8 @@ def _labels(emotion: str, number: int, seed: int) -> NDArray[np.int64]:
 
 def _caption(asked: str | None, read: str, sure: float) -> list[tuple[str, str]]:
     """Give the lines under a face, each with the emotion whose colour it has."""
-    told = [] if asked is None else [(f"asked: {asked}", asked)]
-    return [*told, (f"read as: {read} {sure:.2f}", read)]
+    told = [] if asked is None else [(f"{here('asked')}: {here(asked)}", asked)]
+    return [*told, (f"{here('read as')}: {here(read)} {sure:.2f}", read)]
 
 
 def _summary(scores: Sequence[Score], judge: str | None) -> str:

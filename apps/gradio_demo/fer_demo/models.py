@@ -72,7 +72,7 @@ class Models:
     def __init__(self) -> None:
         self._lock = RLock()
         self._loaded: dict[str, Any] = {}
-        entries = [_entry(hub.checkpoints_dir() / name) for name in hub.available()]
+        entries = [_entry(folder) for folder in hub.checkpoints().values()]
         usable = [entry for entry in entries if entry.problem is None and entry.config.get("role") != "encoder"]
         self.broken = [entry for entry in entries if entry.problem is not None]
         classifiers = [entry for entry in usable if entry.config["model"] in CLASSIFIERS]

@@ -1,13 +1,15 @@
 """What keeps a page that strangers send files to whole: limits, checks before anything is decoded, sentences."""
 
+import asyncio
 import base64
 import binascii
 import logging
 import shutil
 import tempfile
+import time
 from abc import ABCMeta
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +22,7 @@ from gradio.data_classes import ImageData
 from gradio.utils import get_upload_folder
 from numpy.typing import NDArray
 from starlette.exceptions import HTTPException
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fer_data.errors import ImageError, UserError
@@ -34,8 +37,11 @@ FILM_BYTES, FILM_SECONDS = 100_000_000, 60
 CALL_BYTES = 1_000_000
 """The largest request that isn't an upload."""
 
-KEEP_SECONDS = 600
-"""How long uploaded and made files stay on the server's disk."""
+KEEP_SECONDS, SWEEP_SECONDS = 600, 60
+"""How long uploaded and made files stay on the server's disk, and how often older ones are looked for."""
+
+WAITING = 24
+"""How many clicks of visitors may wait for their turn."""
 
 
 @contextmanager
@@ -78,7 +84,7 @@ class Photo(gr.Image, metaclass=_Meta):
         if payload is None:
             return None
         with sentences():
-            image = decode(_content(payload), max_pixels=PHOTO_PIXELS, max_bytes=PHOTO_BYTES)
+            image = decode(_content(payload), max_pixels=PHOTO_PIXELS, max_bytes=PHOTO_BYTES, max_side=PHOTO_SIDE)
             return _shrunk(image)
 
 
@@ -104,7 +110,7 @@ def uploaded(path: str) -> Path:
         ImageError: It lies elsewhere: somebody asks for a file of the server.
     """
     folder = Path(get_upload_folder()).resolve()
-    found = Path(path).resolve()
+    found = Path(path.replace("\0", "")).resolve()
     if not found.is_relative_to(folder):
         raise ImageError("only files that were uploaded here can be used; upload yours again")
     return found
@@ -144,15 +150,63 @@ async def _refuse(url: str) -> NoReturn:
     raise gr.Error("This page fetches nothing from the internet: upload the file instead.", print_exception=False)
 
 
+def say_busy(page: gr.Blocks) -> None:
+    """Tell who comes while the queue is full how many wait (HTTP 429); Gradio's own answer doesn't."""
+    push = page._queue.push
+
+    async def pushed(body: Any, request: Any, username: str | None) -> Any:
+        answer = await push(body, request, username)
+        if answer[2] == "queue_full":
+            said = f"The page is busy: {len(page._queue)} are waiting already. Try again in a minute."
+            raise HTTPException(429, said, {"Retry-After": "60"})
+        return answer
+
+    page._queue.push = pushed  # type: ignore[method-assign]
+
+
+def sweeper(page: gr.Blocks) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Delete old temporary files while the page is served, and all at the end.
+
+    Gradio's own ``delete_cache`` stops for good when a file is uploaded while it looks, and leaves the folders.
+    """
+
+    async def again_and_again() -> None:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.to_thread(sweep, page, KEEP_SECONDS)
+
+    @asynccontextmanager
+    async def lifespan(_: Any) -> AsyncIterator[None]:
+        task = asyncio.create_task(again_and_again())
+        yield
+        task.cancel()
+        sweep(page, 0)
+
+    return lifespan
+
+
+def sweep(page: gr.Blocks, age: float) -> None:
+    """Delete files and empty folders that nobody touched for ``age`` seconds, but not the page's own examples."""
+    own = {Path(file) for block in page.blocks.values() for file in getattr(block, "keep_in_cache", ())}
+    for path in sorted(Path(get_upload_folder()).rglob("*"), reverse=True):  # what is in a folder before it
+        with suppress(OSError):  # a folder with something in it, or somebody else was faster
+            if path not in own and time.time() - path.lstat().st_ctime >= age:
+                path.rmdir() if path.is_dir() else path.unlink()
+
+
 class BodyLimit:
-    """Refuse requests that are larger than anything the page sends (HTTP 413), before they are in memory."""
+    """Refuse requests that are larger than anything the page sends (HTTP 413), before they are in memory.
+
+    An upload that Gradio stumbles over, such as a file without a name, is refused too (HTTP 400).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, counting what comes in."""
-        left = FILM_BYTES + CALL_BYTES if scope.get("path", "").endswith("/upload") else CALL_BYTES
+        uploads = scope.get("path", "").endswith("/upload")
+        left = FILM_BYTES + CALL_BYTES if uploads else CALL_BYTES
 
         async def counted() -> Message:
             nonlocal left
@@ -162,7 +216,15 @@ class BodyLimit:
                 raise HTTPException(413, "This is too large: send a smaller file.")
             return message
 
-        await self.app(scope, counted, send)
+        try:
+            await self.app(scope, counted, send)
+        except Exception as error:
+            if not uploads:
+                raise
+            logging.warning("an upload was refused: %s", error)
+            await PlainTextResponse("This upload can't be read: send one file that has a name.", 400)(
+                scope, receive, send
+            )
 
 
 def temporary_folder() -> Path:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fer_data.emotions import COLOURS, EMOTIONS
 from fer_demo.models import Entry
+from fer_demo.words import here, say
 from fer_models.drawing import png
 
 _WIDTH, _HEIGHT = 600, 160
@@ -22,7 +23,7 @@ def chooser(label: str, entries: Sequence[Entry], broken: Sequence[Entry], elem_
     return gr.Dropdown(
         [(entry.label, entry.name) for entry in entries],
         value=entries[0].name if entries else None,
-        label=label,
+        label=say(label),
         info=problems or None,
         interactive=bool(entries),
         elem_id=elem_id,
@@ -34,7 +35,7 @@ def bars(probabilities: Mapping[str, float] | None, title: str = "") -> str:
     chances = probabilities or dict.fromkeys(EMOTIONS, 0.0)
     top = max(chances, key=lambda emotion: chances[emotion]) if probabilities else ""
     rows = "".join(
-        f'<li{" class=top" if emotion == top else ""}><span class="name">{emotion}</span>'
+        f'<li{" class=top" if emotion == top else ""}><span class="name">{here(emotion)}</span>'
         f'<span class="rail"><span style="width:{chance:.1%};background:{COLOURS[emotion]}"></span></span>'
         f'<span class="share">{f"{chance:.0%}" if probabilities else ""}</span></li>'
         for emotion, chance in chances.items()
@@ -105,7 +106,9 @@ def lines(history: Sequence[tuple[float, Mapping[str, float]]], seconds: float =
         heights = [_HEIGHT * (1 - chances[emotion]) for _, chances in history]
         points = " ".join(f"{x:.0f},{y:.0f}" for x, y in zip(places, heights, strict=True))
         drawn += f'<polyline points="{points}" stroke="{COLOURS[emotion]}"/>'
-    legend = "".join(f'<span><i style="background:{COLOURS[emotion]}"></i>{emotion}</span>' for emotion in EMOTIONS)
+    legend = "".join(
+        f'<span><i style="background:{COLOURS[emotion]}"></i>{here(emotion)}</span>' for emotion in EMOTIONS
+    )
     return (
         f'<figure class="fer-lines"><svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img" '
         f'aria-label="The emotions of the last {seconds:.0f} seconds">{drawn}</svg>'

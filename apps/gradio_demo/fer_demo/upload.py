@@ -15,6 +15,7 @@ from fer_data.faces import crop
 from fer_demo import show
 from fer_demo.models import Models
 from fer_demo.safety import Photo, sentences
+from fer_demo.words import here, say
 from fer_models.drawing import draw, png
 from fer_models.predict import FacePrediction
 from fer_models.saliency import occlusion, overlay
@@ -75,7 +76,9 @@ class Upload:
             (row,) = predictor.classify([crop(photo, face.face)])
             milliseconds = 1000 * (perf_counter() - start)
             ranked = sorted(zip(row, face.probabilities, strict=True), reverse=True)[:2]
-            rows.append([entry.label, *(f"{name} {chance:.0%}" for chance, name in ranked), f"{milliseconds:.0f} ms"])
+            rows.append(
+                [entry.label, *(f"{here(name)} {chance:.0%}" for chance, name in ranked), f"{milliseconds:.0f} ms"]
+            )
         return show.table(["model", "says", "or else", "time"], rows, f"All models on face {chosen + 1}")
 
     @sentences()
@@ -93,22 +96,24 @@ def build(models: Models) -> None:
     faces = gr.State([])
     with gr.Row():
         with gr.Column(min_width=300):
-            photo = Photo(label="Photo", height=340, elem_id="photo", alt_text="Your photo")
+            photo = Photo(label=say("Photo"), height=340, elem_id="photo", alt_text="Your photo")
             classifier = show.chooser("Model", models.classifiers, models.broken, "classifier")
-            button = gr.Button("Detect", variant="primary", interactive=usable, elem_id="detect")
-            gr.Examples([[str(path)] for path in EXAMPLES], [photo], label="Or take one of these", cache_examples=False)
+            button = gr.Button(say("Detect"), variant="primary", interactive=usable, elem_id="detect")
+            gr.Examples(
+                [[str(path)] for path in EXAMPLES], [photo], label=say("Or take one of these"), cache_examples=False
+            )
         with gr.Column(min_width=300):
             said = gr.HTML(show.note("Choose a photo, then Detect."), elem_id="said")
             drawn = gr.Image(
-                label="Faces (click one)", interactive=False, format="jpeg", visible=False, elem_id="drawn",
+                label=say("Faces (click one)"), interactive=False, format="jpeg", visible=False, elem_id="drawn",
                 buttons=["download", "fullscreen"],
             )  # fmt: skip
-            whole = gr.Button("Classify the whole picture anyway", visible=False, elem_id="whole")
-            chosen = gr.Radio([("1", 0)], value=0, label="Face", visible=False, elem_id="chosen")
+            whole = gr.Button(say("Classify the whole picture anyway"), visible=False, elem_id="whole")
+            chosen = gr.Radio([("1", 0)], value=0, label=say("Face"), visible=False, elem_id="chosen")
             shares = gr.HTML(elem_id="shares")
             with gr.Row(visible=False, elem_id="more") as more:
-                compare = gr.Button("Compare all models", size="sm", elem_id="compare")
-                explain = gr.Button("Why?", size="sm", elem_id="explain")
+                compare = gr.Button(say("Compare all models"), size="sm", elem_id="compare")
+                explain = gr.Button(say("Why?"), size="sm", elem_id="explain")
             table = gr.HTML(elem_id="compared")
             why = gr.HTML(elem_id="why")
     page = [drawn, faces, chosen, shares, said, whole, more, table, why]
@@ -137,6 +142,10 @@ def _chosen(faces: Faces, chosen: int) -> FacePrediction:
     return faces[chosen]
 
 
+def _title(faces: Faces, chosen: int) -> str:
+    return f"{here('Face')} {chosen + 1}: {here(faces[chosen].emotion)}"
+
+
 def _numbered(faces: Sequence[FacePrediction]) -> Faces:
     return [replace(face, track=number) for number, face in enumerate(faces, 1)]
 
@@ -146,12 +155,12 @@ def _filled(photo: Image, faces: Faces, seconds: float) -> list[Any]:
     if not faces:
         plain = gr.Image(photo, visible=True, alt_text="Your photo. No face was found in it")
         return [plain, *_emptied(NO_FACE, "warning")[1:5], gr.Button(visible=True), *_emptied()[6:]]
-    names = [f"{face.track}: {face.emotion} {face.probabilities[face.emotion]:.0%}" for face in faces]
+    names = [f"{face.track}: {here(face.emotion)} {face.probabilities[face.emotion]:.0%}" for face in faces]
     return [
         gr.Image(draw(photo, faces), visible=True, alt_text=f"Your photo with its faces boxed. {', '.join(names)}"),
         faces,
         gr.Radio([(name, i) for i, name in enumerate(names)], value=0, visible=len(faces) > 1),
-        show.bars(faces[0].probabilities, f"Face 1: {faces[0].emotion}"),
+        show.bars(faces[0].probabilities, _title(faces, 0)),
         show.note(f"{len(faces)} face{'s' * (len(faces) > 1)} in {seconds:.2f} seconds."),
         gr.Button(visible=False),
         gr.Row(visible=True),
@@ -169,7 +178,7 @@ def _emptied(said: str = "Now press Detect.", kind: str = "info") -> list[Any]:
 @sentences()
 def _bars(faces: Faces, chosen: int) -> list[Any]:
     face = _chosen(faces, chosen)
-    return [show.bars(face.probabilities, f"Face {chosen + 1}: {face.emotion}"), "", ""]
+    return [show.bars(face.probabilities, _title(faces, chosen)), "", ""]
 
 
 def _clicked(faces: Faces, chosen: int, event: gr.SelectData) -> int:

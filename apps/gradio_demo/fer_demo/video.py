@@ -12,6 +12,7 @@ from fer_data.errors import UserError
 from fer_demo import show
 from fer_demo.models import Models
 from fer_demo.safety import FILM_BYTES, FILM_SECONDS, sentences, temporary_folder, uploaded
+from fer_demo.words import here, say
 from fer_models.table import ResultTable
 from fer_models.video import FilmSummary, annotate_film, open_film
 
@@ -84,12 +85,12 @@ def build(models: Models) -> None:
     acts, usable = Video(models), models.best is not None
     with gr.Row():
         with gr.Column(min_width=300):
-            film = gr.Video(label="Film", sources=["upload"], height=300, elem_id="film")
+            film = gr.Video(label=say("Film"), sources=["upload"], height=300, elem_id="film")
             gr.HTML(show.note(LIMITS))
             classifier = show.chooser("Model", models.classifiers, models.broken, "film-model")
-            button = gr.Button("Follow the faces", variant="primary", interactive=usable, elem_id="follow")
+            button = gr.Button(say("Follow the faces"), variant="primary", interactive=usable, elem_id="follow")
         with gr.Column(min_width=300):
-            out = gr.Video(label="With emotions", interactive=False, elem_id="film-out", height=340)
+            out = gr.Video(label=say("With emotions"), interactive=False, elem_id="film-out", height=340)
             said = gr.HTML(elem_id="film-said")
             timeline = gr.Image(
                 show_label=False,
@@ -98,7 +99,7 @@ def build(models: Models) -> None:
                 buttons=["download", "fullscreen"],
                 alt_text="For each face, how likely each emotion was over time",
             )
-            table = gr.File(label="Table (CSV)", interactive=False, elem_id="table")
+            table = gr.File(label=say("Table (CSV)"), interactive=False, elem_id="table")
     button.click(
         acts.video, [film, classifier], [out, timeline, table, said], api_name="video", concurrency_limit=1,
         concurrency_id="film", show_progress_on=out,
@@ -121,7 +122,8 @@ def _look(path: Path) -> tuple[int, float | None]:
 
 def _said(summary: FilmSummary, length: float | None, took: float) -> str:
     """Sum a film up in sentences."""
-    notes = show.note(f"{summary.frames} frames, {len(summary.tracks)} faces, in {took:.1f} seconds.")
+    count = len(summary.tracks)
+    notes = show.note(f"{summary.frames} frames, {count} face{'s' * (count != 1)}, in {took:.1f} seconds.")
     used = min(FILM_SECONDS, round(summary.seconds))
     if length is not None and length > used + 1:
         notes += show.note(f"The film is {length:.0f} seconds long: its first {used} seconds were used.", "warning")
@@ -130,7 +132,7 @@ def _said(summary: FilmSummary, length: float | None, took: float) -> str:
     if summary.damage is not None:
         notes += show.note("The film is damaged or cut short: what could be read was used.", "warning")
     rows = [
-        [f"{track.track}", f"{track.first:.1f} to {track.last:.1f} s", f"{name} {chance:.0%}"]
+        [f"{track.track}", f"{track.first:.1f} to {track.last:.1f} s", f"{here(name)} {chance:.0%}"]
         for track in summary.tracks[:8]
         for chance, name in [max((chance, name) for name, chance in track.probabilities.items())]
     ]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fer_demo import show
 from fer_demo.models import Models
 from fer_demo.safety import CameraPhoto, sentences
+from fer_demo.words import here, say
 from fer_models.drawing import draw
 from fer_models.stream import EmotionStream
 
@@ -52,7 +53,7 @@ class Viewer:
             self.history.append((now, main.probabilities))
             drawn = show.lines(list(self.history), SECONDS)
         said = ", ".join(f"{face.track}: {face.emotion}" for face in faces) or "no face"
-        title = "No face" if main is None else f"Face {main.track}: {main.emotion}"
+        title = here("No face") if main is None else f"{here('Face')} {main.track}: {here(main.emotion)}"
         picture = show.picture(draw(frame, faces), f"Your camera's picture. {said}")
         caption = f'<p class="fer-rate">{self.rate:.1f} frames a second</p>'
         return picture + caption, show.bars(None if main is None else main.probabilities, title), drawn
@@ -88,7 +89,7 @@ def build(models: Models) -> None:
         with gr.Column(min_width=300):
             constraints = {"video": {"width": {"ideal": 640}, "height": {"ideal": 480}, "facingMode": "user"}}
             camera = CameraPhoto(
-                label="Camera", sources=["webcam"], streaming=True, elem_id="camera", height=340,
+                label=say("Camera"), sources=["webcam"], streaming=True, elem_id="camera", height=340,
                 webcam_options=gr.WebcamOptions(mirror=False, constraints=constraints),
             )  # fmt: skip
             gr.HTML(show.note(PRIVACY))

@@ -41,6 +41,24 @@ COLOURS = {
 """Okabe and Ito's palette, which stays apart for colour-blind readers; used in every plot and page."""
 
 
+def contrast(one: str, other: str) -> float:
+    """Give the contrast of two colours such as ``"#D55E00"`` as WCAG 2.2 defines it, 1 to 21; text needs 4.5."""
+    low, high = sorted(map(_luminance, (one, other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = (
+        x / 12.92 if x <= 0.04045 else ((x + 0.055) / 1.055) ** 2.4
+        for x in (byte / 255 for byte in bytes.fromhex(colour[1:]))
+    )
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+TEXT_COLOURS = {name: max("#000000", "#FFFFFF", key=lambda text: contrast(text, COLOURS[name])) for name in COLOURS}
+"""Black or white, whichever is easier to read on an emotion's colour."""
+
+
 def class_names(count: int) -> tuple[str, ...]:
     """Name the classes of a classifier by their number: 7 are FER2013's, 8 are FER+'s."""
     return {len(EMOTIONS): EMOTIONS, len(FERPLUS_EMOTIONS): FERPLUS_EMOTIONS}[count]

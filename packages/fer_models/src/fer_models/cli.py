@@ -24,7 +24,9 @@ def build_parser() -> ArgumentParser:
 
     predict = commands.add_parser("predict", help="find the faces of photos and films and name their emotions")
     predict.add_argument("inputs", nargs="+", metavar="INPUT", help="photo, film, folder, pattern (*.jpg), or camera:0")
-    predict.add_argument("--model", default="cnn", help="name in checkpoints/, or a checkpoint folder (default: cnn)")
+    predict.add_argument(
+        "--model", default="cnn", help="name in checkpoints/, a folder, or hf://OWNER/NAME (default: cnn)"
+    )
     predict.add_argument("--json", action="store_true", help="print one JSON object a photo or frame, one a line")
     predict.add_argument("--csv", type=Path, metavar="FILE", help="write a table with a row a face and frame")
     predict.add_argument("--resume", action="store_true", help="go on with the table: skip the files that are in it")

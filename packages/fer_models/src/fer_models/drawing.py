@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_data.emotions import COLOURS
+from fer_data.emotions import COLOURS, TEXT_COLOURS
 from fer_models.results import FacePrediction
 
 
@@ -66,7 +66,7 @@ def draw(image: NDArray[np.uint8], predictions: Sequence[FacePrediction]) -> NDA
 
 
 def _draw_face(canvas: NDArray[np.uint8], prediction: FacePrediction, unit: float) -> None:
-    colour = tuple(bytes.fromhex(COLOURS[prediction.emotion][1:]))
+    colour, ink = (tuple(bytes.fromhex(table[prediction.emotion][1:])) for table in (COLOURS, TEXT_COLOURS))
     x1, y1, x2, y2 = (round(x) for x in prediction.face.box)
     cv2.rectangle(canvas, (x1, y1), (x2, y2), colour, max(1, round(2 * unit)))
     number = "" if prediction.track is None else f"{prediction.track}: "
@@ -76,7 +76,7 @@ def _draw_face(canvas: NDArray[np.uint8], prediction: FacePrediction, unit: floa
     x = max(0, min(x1, canvas.shape[1] - width))
     y = y1 if y1 > height + below else min(y2 + height + below, canvas.shape[0])
     cv2.rectangle(canvas, (x, y - height - below), (x + width, y), colour, -1)
-    cv2.putText(canvas, text, (x, y - below), font, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+    cv2.putText(canvas, text, (x, y - below), font, scale, ink, thickness, cv2.LINE_AA)
 
 
 def enlarge(image: NDArray[np.uint8], times: int = 4) -> NDArray[np.uint8]:

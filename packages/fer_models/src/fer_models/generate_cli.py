@@ -21,7 +21,9 @@ MOST = 10_000
 
 def add_options(parser: ArgumentParser) -> None:
     """Add the options of ``generate``."""
-    parser.add_argument("--model", default="cgan", help="name in checkpoints/, or a checkpoint folder (default: cgan)")
+    parser.add_argument(
+        "--model", default="cgan", help="name in checkpoints/, a folder, or hf://OWNER/NAME (default: cgan)"
+    )
     parser.add_argument("--emotion", default="all", help=f"{', '.join(EMOTIONS)}, all or random (default: all)")
     parser.add_argument("--n", type=int, default=16, help="faces, of each emotion with 'all' (default: 16)")
     parser.add_argument("--seed", type=int, default=0, help="of the random numbers (default: 0)")

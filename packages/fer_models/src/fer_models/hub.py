@@ -3,6 +3,9 @@
 A folder holds ``model.safetensors`` (weights), ``config.json`` (network, its arguments, input, emotions, metrics, where
 it comes from) and ``README.md`` (model card); it may hold the network as ONNX, too. Weights are safetensors, and the
 class comes from our own ``NETWORKS``, never from the file, so that loading a stranger's folder runs none of their code.
+
+Folders are found by name in ``checkpoints/``, or where FER_CHECKPOINTS says: another folder, or ``hf://OWNER/NAME`` or
+``hf://OWNER/NAME@REVISION``, a repository of the Hugging Face Hub. It holds one checkpoint, or a folder for each.
 """
 
 import json
@@ -11,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -29,6 +33,8 @@ from fer_models.networks.base import Network
 FORMAT_VERSION = 1
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 ONNX, ONNX_INT8 = "model.onnx", "model.int8.onnx"
+
+_HUB = "hf://"
 
 
 class CheckpointError(UserError):
@@ -71,32 +77,70 @@ class Checkpoint:
 
 
 def checkpoints_dir() -> Path:
-    """Give the folder of checkpoints: FER_CHECKPOINTS, else ``checkpoints/`` here or at the root of the repository."""
-    if "FER_CHECKPOINTS" in os.environ:
-        return Path(os.environ["FER_CHECKPOINTS"])
+    """Give the place of the checkpoints: FER_CHECKPOINTS, else ``checkpoints/`` here or at the root of the repository.
+
+    Raises:
+        CheckpointError: FER_CHECKPOINTS names a repository of the Hub that can't be had.
+    """
+    place = os.environ.get("FER_CHECKPOINTS")
+    if place is not None:
+        return _fetch(place) if place.startswith(_HUB) else Path(place)
     here = Path("checkpoints")
     return here if here.is_dir() else Path(__file__).resolve().parents[4] / "checkpoints"
 
 
+def checkpoints() -> dict[str, Path]:
+    """Give the folders of all checkpoints by name, in alphabetical order.
+
+    Raises:
+        CheckpointError: FER_CHECKPOINTS names a repository of the Hub that can't be had.
+    """
+    place = checkpoints_dir()
+    folders = [config.parent for config in (*place.glob(CONFIG), *place.glob(f"*/{CONFIG}"))]
+    return {folder.name: folder for folder in sorted(folders)}
+
+
 def available() -> list[str]:
     """List the names that ``load`` knows, in alphabetical order."""
-    return sorted(path.parent.name for path in checkpoints_dir().glob(f"*/{CONFIG}"))
+    return list(checkpoints())
 
 
 def folder_of(name: str) -> Path:
-    """Find a checkpoint by name or path.
+    """Find a checkpoint by name, path or ``hf://OWNER/NAME``, a repository of the Hub.
 
     Raises:
         CheckpointError: There is none.
     """
-    for folder in (Path(name), checkpoints_dir() / name):
-        if (folder / CONFIG).is_file():
-            return folder
+    folder = _fetch(name) if name.startswith(_HUB) else Path(name)
+    if not (folder / CONFIG).is_file():
+        folder = checkpoints().get(name, folder)
+    if (folder / CONFIG).is_file():
+        return folder
     known = ", ".join(available()) or "none yet"
     raise CheckpointError(
         f"there is no checkpoint {name!r}: it is neither a folder with a {CONFIG} nor a name in {checkpoints_dir()}, "
         f"which has: {known}"
     )
+
+
+@cache
+def _fetch(place: str) -> Path:
+    """Fetch the checkpoints of a repository, once a process, into a folder that bears its name.
+
+    Only cards, configurations and weights are taken. Without a network, what was fetched before is given.
+    """
+    from huggingface_hub import constants, snapshot_download  # here, as few need it
+
+    name, _, revision = place.removeprefix(_HUB).partition("@")
+    target = Path(constants.HF_HUB_CACHE, "fer-lightning", revision or "newest", *name.split("/"))
+    wanted = [start + file for start in ("", "*/") for file in (WEIGHTS, CONFIG, CARD, ONNX, ONNX_INT8)]
+    try:
+        return Path(snapshot_download(name, revision=revision or None, local_dir=target, allow_patterns=wanted))
+    except Exception as error:  # of the network, the Hub, the disk, or a name that can't be
+        raise CheckpointError(
+            f"{place} can't be fetched from the Hugging Face Hub ({_first_line(error)}): check its name "
+            f"({_HUB}OWNER/NAME or {_HUB}OWNER/NAME@REVISION) and the network"
+        ) from error
 
 
 def describe(name: str) -> dict[str, Any]:
