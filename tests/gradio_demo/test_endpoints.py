@@ -24,6 +24,8 @@ import films
 import photos
 from fer_demo import safety
 from fer_demo.models import Models
+from fer_models import cli
+from fer_models.predict import load
 from fer_models.video import open_film
 
 
@@ -73,6 +75,22 @@ def test_detect_gives_what_the_predictor_gives(detect: Callable[..., Any], model
     assert len(expected) == 2 and told["seconds"] > 0
     with Image.open(picture) as image:
         assert image.size == (1024, 512)
+
+
+def test_a_photo_gets_the_same_probabilities_on_the_page_as_elsewhere(
+    detect: Callable[..., Any], checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    photo, name = tmp_path / "two.png", str(checkpoints / "cnn")
+    photo.write_bytes(photos.encode(two()))
+    rows = [[face["probabilities"] for face in detect(photo.read_bytes())[1]["faces"]]]
+    rows += [[face.probabilities for face in load(name, backend=way)(photo)] for way in ("torch", "onnx")]
+    with pytest.raises(SystemExit):
+        cli.main(["predict", str(photo), "--model", name, "--json"])
+    rows.append([face["probabilities"] for face in json.loads(capsys.readouterr().out)["faces"]])
+    for faces in rows[1:]:
+        assert len(faces) == 2
+        for found, expected in zip(faces, rows[0], strict=True):
+            assert found == pytest.approx(expected, abs=1e-3)
 
 
 def test_detect_turns_upright_and_passes_no_metadata_on(detect: Callable[..., Any]):
