@@ -26,7 +26,7 @@ train: $(READY)  ## Train MODEL on DATA for EPOCHS on DEVICES; more options in A
 	$(RUN) experiments/train.py --model $(MODEL) --data $(DATA) --max_epochs $(EPOCHS) --devices $(DEVICES) $(ARGS)
 
 test: $(READY)  ## Run the fast tests; more options of pytest in ARGS
-	$(RUN) -m pytest $(ARGS)
+	$(RUN) -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 check: $(READY)  ## Format, lint, types
 	$(RUN) -m ruff format --check
