@@ -83,7 +83,7 @@ def row_of(folder: Path, table: "FaceTable | None", seconds: float) -> dict[str,
         UserError: It is damaged, no classifier, an encoder of the generators' metrics, or tells no figures.
     """
     from fer_models import hub
-    from fer_models.evaluation import classifier_of, evaluate
+    from fer_models.judging.evaluation import classifier_of, evaluate
 
     checkpoint = hub.load(str(folder))
     network = classifier_of(checkpoint)

@@ -86,8 +86,8 @@ def evaluate_classifiers(
     checkpoints: "Sequence[Checkpoint]", table: "FaceTable", options: Namespace
 ) -> tuple[dict[str, Any], Path]:
     """Judge one classifier, or several together, and write the report."""
-    from fer_models.evaluation import evaluate
-    from fer_models.report import write_report
+    from fer_models.judging.evaluation import evaluate
+    from fer_models.judging.report import write_report
 
     if options.cas:
         raise UserError("--cas is for generators: a classifier makes no faces to learn from")
@@ -109,7 +109,7 @@ def served_calibration(
     """Judge a published classifier's temperature and threshold; they are for one network and one look at a face."""
     import torch
 
-    from fer_models.calibration import judge_calibration
+    from fer_models.judging.calibration import judge_calibration
 
     fitted = checkpoints[0].config.get("calibration")
     if fitted is None or len(checkpoints) > 1 or tta != "none":
@@ -123,7 +123,7 @@ def evaluate_generator(
 ) -> tuple[dict[str, Any], Path]:
     """Judge one generator, and write the report."""
     from fer_models.generate import FaceGenerator
-    from fer_models.generation_report import judge_generator
+    from fer_models.judging.generation_report import judge_generator
 
     if len(checkpoints) > 1 or options.tta != "none":
         raise UserError("a generator is judged alone and as it is: give one --checkpoint, and no --tta")

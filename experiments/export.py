@@ -54,7 +54,7 @@ def export(options: Namespace) -> None:
     from fer_data.fer2013 import fingerprint, load
     from fer_models import hub
     from fer_models.card import card_of
-    from fer_models.evaluation import calibrate, judge_published
+    from fer_models.judging.evaluation import calibrate, judge_published
     from fer_models.networks.base import Generator
     from fer_models.provenance import commit
 
@@ -94,7 +94,7 @@ def export(options: Namespace) -> None:
 def generator_metrics(published: "Checkpoint", name: str, table: "FaceTable", cas: bool) -> dict[str, Any]:
     """Judge a generator on PrivateTest, and write the report; on PublicTest it was judged in training."""
     from fer_models.generate import FaceGenerator
-    from fer_models.generation_report import judge_generator
+    from fer_models.judging.generation_report import judge_generator
 
     generator = FaceGenerator(published)
     metrics, _ = judge_generator(
@@ -128,7 +128,7 @@ def add_int8(checkpoint: "Checkpoint", folder: Path, data: str) -> dict[str, Any
     from fer_data.fer2013 import load
     from fer_data.table import USAGES
     from fer_models import hub
-    from fer_models.evaluation import evaluate
+    from fer_models.judging.evaluation import evaluate
     from fer_models.onnx_export import write_int8
 
     table = load(data)

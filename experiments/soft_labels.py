@@ -47,8 +47,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 def distil(out: Path, teachers: Sequence[str], rest: Sequence[str]) -> None:
     """Ask trained classifiers about Training, and write the mean of their answers."""
     from fer_data.fer2013 import TRAINING, load
-    from fer_models.evaluation import predict_faces
     from fer_models.hub import load_any
+    from fer_models.judging.evaluation import predict_faces
 
     parser = ArgumentParser(prog="soft_labels.py --teacher", allow_abbrev=False)
     parser.add_argument("--data", default="auto", help="as for train.py (default: auto)")
@@ -111,8 +111,8 @@ def ask(options: Any, faces: FaceTable) -> np.ndarray:
     """
     import torch
 
-    from fer_models.evaluation import predict_faces
     from fer_models.hub import load_run
+    from fer_models.judging.evaluation import predict_faces
 
     last = Path(options.run_dir) / options.model / options.name / "checkpoints" / "last.ckpt"
     device = "cuda" if options.accelerator != "cpu" and torch.cuda.is_available() else "cpu"

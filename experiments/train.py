@@ -177,9 +177,9 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     from lightning.pytorch.utilities import rank_zero_only
 
     from fer_data.datamodule import FER2013DataModule
-    from fer_models.quiet import quiet_lightning
     from fer_models.registry import task_of
-    from fer_models.resume import checkpoint_to_resume
+    from fer_models.training.quiet import quiet_lightning
+    from fer_models.training.resume import checkpoint_to_resume
 
     quiet_lightning()
     run = Run(**{field.name: options[field.name] for field in fields(Run)})
@@ -238,7 +238,7 @@ def fit(trainer: Any, task: Any, data: Any, checkpoint: Path | None) -> None:
 
 def run_folder(run: Run, model: str) -> Path:
     """Name the run's folder: an old one with ``--resume auto``, else as ``--name`` says, else by the time."""
-    from fer_models.resume import newest_run
+    from fer_models.training.resume import newest_run
 
     runs = Path(run.run_dir) / model
     if run.name:
@@ -278,8 +278,8 @@ def build_trainer(run: Run, run_dir: Path, task: Any) -> Any:
 
 
 def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str) -> dict[str, Any]:
-    from fer_models.callbacks import AtomicCheckpointIO
-    from fer_models.trackers import loggers
+    from fer_models.training.callbacks import AtomicCheckpointIO
+    from fer_models.training.trackers import loggers
 
     return dict(
         max_epochs=run.max_epochs,
@@ -305,7 +305,8 @@ def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str) -> dic
 def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 
-    from fer_models.callbacks import (
+    from fer_models.tasks.generation import GenerationTask
+    from fer_models.training.callbacks import (
         Curves,
         EpochLine,
         FirstCheckpoint,
@@ -314,8 +315,7 @@ def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
         StopAtNonFinite,
         ema,
     )
-    from fer_models.tasks.generation import GenerationTask
-    from fer_models.trackers import BestInTracker
+    from fer_models.training.trackers import BestInTracker
 
     checkpoints = run_dir / "checkpoints"
     metric, mode = task.monitor

@@ -19,7 +19,7 @@ from fer_data.errors import UserError, sentences
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from fer_models.evaluation import Split
+    from fer_models.judging.evaluation import Split
 
 FACES = 2
 """How many faces of a split another processor may answer otherwise."""
@@ -44,7 +44,7 @@ def verify(options: Namespace) -> None:
     """
     from fer_data.fer2013 import fingerprint, load
     from fer_models import hub
-    from fer_models.evaluation import judge_published, published_answers
+    from fer_models.judging.evaluation import judge_published, published_answers
 
     checkpoint, table = hub.load(options.checkpoint), load(options.data)
     recorded, found = checkpoint.config.get("data_fingerprint"), fingerprint(table)
@@ -95,7 +95,7 @@ def calibration_differences(
     recorded: dict[str, Any], answers: "Mapping[Split, tuple[Tensor, Tensor]]"
 ) -> Iterator[str]:
     """Compare a ``calibration`` with what the answers on each split give; give a sentence for each wrong figure."""
-    from fer_models.calibration import fit, judge_calibration
+    from fer_models.judging.calibration import fit, judge_calibration
 
     fitted = fit(*answers["val"])
     told = {split: judge_calibration(*answer, recorded) for split, answer in answers.items()}

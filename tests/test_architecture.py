@@ -49,6 +49,6 @@ def test_torch_load_stands_in_one_place_and_is_safe():
 
 
 def test_serving_stays_light():
-    code = "import sys, fer_models.predict, fer_models.batch; print(*sys.modules)"
+    code = "import sys, fer_models.predict, fer_models.predict_cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"lightning", "wandb", "albumentations", "pandas", "matplotlib"} & set(loaded)

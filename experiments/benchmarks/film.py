@@ -22,11 +22,11 @@ from rich.progress import track
 from skimage import data
 
 from fer_data.errors import check_range, sentences
+from fer_models.films.video import FilmSummary, annotate_film, open_writer
 from fer_models.predict import EmotionPredictor, load
 from fer_models.provenance import machine
 from fer_models.results import FrameResult
 from fer_models.table import ResultTable
-from fer_models.video import FilmSummary, annotate_film, open_writer
 
 WIDTH, HEIGHT = 640, 480
 CYCLE, COMES, GONE, EDGE = 20.0, 5.0, 15.0, 1.0

@@ -24,10 +24,10 @@ from skimage import data
 
 from fer_data.errors import UserError, check_range, sentences
 from fer_models.backends import BACKENDS
+from fer_models.films.stream import EmotionStream
+from fer_models.films.video import annotate_film, open_film, open_writer
 from fer_models.predict import EmotionPredictor, load
 from fer_models.provenance import machine
-from fer_models.stream import EmotionStream
-from fer_models.video import annotate_film, open_film, open_writer
 
 WIDTH, HEIGHT, FPS = 640, 480, 30
 

@@ -21,10 +21,10 @@ from lightning import Callback, LightningModule, Trainer, seed_everything
 from fer_data.datamodule import FER2013DataModule
 from fer_data.errors import UserError, check_range, sentences
 from fer_data.files import write_atomically
-from fer_models.losses import soft_cross_entropy, soft_targets
 from fer_models.networks import CLASSIFIERS
 from fer_models.provenance import machine
 from fer_models.tasks.classification import ClassificationTask, warmup_cosine
+from fer_models.training.losses import soft_cross_entropy, soft_targets
 
 WARM_UP = 5
 """Batches before those that are timed."""

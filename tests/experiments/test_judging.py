@@ -19,7 +19,8 @@ import train
 import verify
 from benchmarks import training
 from fer_data.synthetic import synthetic_table
-from fer_models import evaluation, hub
+from fer_models import hub
+from fer_models.judging import evaluation
 from fer_models.metrics import classification
 from fer_models.networks import NETWORKS
 from fer_models.networks.base import Network

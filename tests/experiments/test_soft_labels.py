@@ -11,8 +11,8 @@ import soft_labels
 import train
 from fer_data.fer2013 import fingerprint, load
 from fer_models import hub
-from fer_models.evaluation import predict_faces
 from fer_models.hub import load_run
+from fer_models.judging.evaluation import predict_faces
 
 DATA = "synthetic:210"
 SMALL = ["--model", "cnn", "--data", DATA, "--widths", "[8,16,32,32]", "--accelerator", "cpu", "--batch_size", "16"]

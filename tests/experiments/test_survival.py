@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import train
-from fer_models.callbacks import read_metrics
 from fer_models.hub import load_run
+from fer_models.training.callbacks import read_metrics
 
 EPOCHS = 6
 RUN = ["--model", "cnn", "--data", "synthetic:350", "--widths", "[8,16,16,16]", "--batch_size", "32", "--mixup", "0.2"]

@@ -14,7 +14,7 @@ import export
 import train
 from fer_data.synthetic import synthetic_table
 from fer_models import hub
-from fer_models.evaluation import predict_faces
+from fer_models.judging.evaluation import predict_faces
 from fer_models.networks import NETWORKS
 from fer_models.registry import task_of
 

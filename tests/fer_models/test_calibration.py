@@ -13,7 +13,8 @@ import photos
 from fer_data.emotions import COLOURS, EMOTIONS, UNCERTAIN
 from fer_data.images import decode
 from fer_models import hub
-from fer_models.calibration import (
+from fer_models.cli import main
+from fer_models.judging.calibration import (
     TARGET,
     fit,
     fit_temperature,
@@ -22,7 +23,6 @@ from fer_models.calibration import (
     risk_coverage,
     tempered,
 )
-from fer_models.cli import main
 from fer_models.predict import EmotionPredictor, load
 
 pytestmark = pytest.mark.usefixtures("one_detector")

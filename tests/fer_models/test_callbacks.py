@@ -10,8 +10,8 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fer_data.datamodule import FER2013DataModule
-from fer_models.callbacks import draw_curves, ema, read_metrics
 from fer_models.tasks.classification import ClassificationTask, warmup_cosine
+from fer_models.training.callbacks import draw_curves, ema, read_metrics
 
 SMALL = {"widths": [4, 8, 8, 8]}
 

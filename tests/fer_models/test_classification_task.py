@@ -6,8 +6,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fer_models.losses import soft_cross_entropy, soft_targets
 from fer_models.tasks.classification import ClassificationTask
+from fer_models.training.losses import soft_cross_entropy, soft_targets
 
 LABELS = torch.arange(9) % 7
 

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from fer_models import encoder, hub
+from fer_models import hub
+from fer_models.judging import encoder
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
 from fer_data.synthetic import synthetic_table
 from fer_models import hub
-from fer_models.evaluation import TTA, evaluate, predict_faces
+from fer_models.judging.evaluation import TTA, evaluate, predict_faces
 from fer_models.networks import NETWORKS
 from fer_models.networks.base import Classifier, Network
 from fer_models.predict import EmotionPredictor

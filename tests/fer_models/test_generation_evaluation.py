@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from fer_data.errors import DataError, UserError
 from fer_data.synthetic import draw_face, synthetic_table
 from fer_data.table import FaceTable
-from fer_models import encoder, hub
-from fer_models.cas import Sample, classification_accuracy_score
-from fer_models.encoder import Encoder
-from fer_models.generation_evaluation import Judgement, compare, evaluate_generator
-from fer_models.generation_report import judge_generator
+from fer_models import hub
+from fer_models.judging import encoder
+from fer_models.judging.cas import Sample, classification_accuracy_score
+from fer_models.judging.encoder import Encoder
+from fer_models.judging.generation_evaluation import Judgement, compare, evaluate_generator
+from fer_models.judging.generation_report import judge_generator
 from fer_models.networks.cnn import CNN
 
 Labels, Faces = NDArray[np.int64], NDArray[np.uint8]

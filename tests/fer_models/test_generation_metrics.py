@@ -13,7 +13,7 @@ from torchmetrics.image.fid import FrechetInceptionDistance
 from fer_data.errors import UserError
 from fer_data.synthetic import synthetic_table
 from fer_models import hub
-from fer_models.encoder import Encoder
+from fer_models.judging.encoder import Encoder
 from fer_models.metrics.generation import (
     INCEPTION,
     copying,

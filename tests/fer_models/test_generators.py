@@ -13,14 +13,14 @@ import train
 from fer_data.datamodule import FER2013DataModule
 from fer_data.errors import UserError
 from fer_models import hub
-from fer_models.callbacks import ema
-from fer_models.diff_augment import brighten, contrast, cut_out, diff_augment, shift
 from fer_models.generate import FaceGenerator, slerp, to_pixels
-from fer_models.losses import gaussian_nll, gradient_penalty, kl_divergence
 from fer_models.networks import GENERATORS
 from fer_models.networks.base import Adversarial, Inverter
 from fer_models.registry import task_of
 from fer_models.tasks.gan import GANTask
+from fer_models.training.callbacks import ema
+from fer_models.training.diff_augment import brighten, contrast, cut_out, diff_augment, shift
+from fer_models.training.losses import gaussian_nll, gradient_penalty, kl_divergence
 
 TINY: dict[str, dict[str, Any]] = {name: {"width": 4, "latent_dim": 8} for name in GENERATORS}
 SMALL = ["--width", "4", "--latent_dim", "8", "--data", "synthetic:140", "--accelerator", "cpu", "--batch_size", "16"]

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fer_models.losses import adjust_logits, cutmix, mixup, soft_cross_entropy, soft_targets
+from fer_models.training.losses import adjust_logits, cutmix, mixup, soft_cross_entropy, soft_targets
 
 LOGITS, LABELS = torch.randn(9, 7, generator=torch.Generator().manual_seed(0)), torch.arange(9) % 7
 

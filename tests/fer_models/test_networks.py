@@ -12,7 +12,7 @@ from fer_data.errors import UserError
 from fer_models.hub import input_of
 from fer_models.networks import CLASSIFIERS, NETWORKS
 from fer_models.networks.resnet import BasicBlock
-from fer_models.pretrained import load_imagenet
+from fer_models.training.pretrained import load_imagenet
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

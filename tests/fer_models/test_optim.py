@@ -2,7 +2,7 @@
 
 import torch
 
-from fer_models.optim import SAM
+from fer_models.training.optim import SAM
 
 
 def loss_of(weight: torch.Tensor) -> torch.Tensor:

@@ -17,9 +17,9 @@ from fer_data.errors import ImageError, UserError
 from fer_data.faces import crop
 from fer_models import hub
 from fer_models.cli import main
+from fer_models.films.stream import EmotionStream
 from fer_models.predict import EmotionPredictor, load
 from fer_models.results import FacePrediction
-from fer_models.stream import EmotionStream
 
 pytestmark = pytest.mark.usefixtures("one_detector")
 

@@ -18,10 +18,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 import train
 from fer_data.fer2013 import load
-from fer_models.evaluation import evaluate
 from fer_models.hub import load_run
-from fer_models.report import worst_mistakes
-from fer_models.trackers import BestInTracker, loggers
+from fer_models.judging.evaluation import evaluate
+from fer_models.judging.report import worst_mistakes
+from fer_models.training.trackers import BestInTracker, loggers
 
 RUN = ["--model", "cnn", "--data", "synthetic:140", "--widths", "[8,16,16,16]", "--batch_size", "32"]
 RUN += ["--accelerator", "cpu", "--ema_decay", "0.9", "--name", "run"]

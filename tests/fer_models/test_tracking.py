@@ -11,8 +11,8 @@ import films
 import photos
 from fer_data.errors import ImageError, UserError
 from fer_data.faces import Face, overlap
-from fer_models.stream import Smoother
-from fer_models.tracking import FaceTracker, follow
+from fer_models.films.stream import Smoother
+from fer_models.films.tracking import FaceTracker, follow
 
 FPS = 25
 

@@ -18,14 +18,14 @@ import photos
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
 from fer_data.faces import Face, crop
-from fer_models import video
 from fer_models.cli import main
 from fer_models.drawing import draw
+from fer_models.films import video
+from fer_models.films.timeline import Timeline
+from fer_models.films.video import FilmError, annotate_film, open_film, open_writer
 from fer_models.predict import EmotionPredictor
 from fer_models.results import FacePrediction, FrameResult
 from fer_models.table import COLUMNS, ResultTable
-from fer_models.timeline import Timeline
-from fer_models.video import FilmError, annotate_film, open_film, open_writer
 
 pytestmark = pytest.mark.usefixtures("one_detector")
 
@@ -503,7 +503,7 @@ def test_a_camera_ends_by_ctrl_c_or_when_unplugged(
     after: int | None,
 ):
     monkeypatch.setattr(
-        "fer_models.video.cv2.VideoCapture",
+        "fer_models.films.video.cv2.VideoCapture",
         lambda number, real=cv2.VideoCapture: PressesCtrlC(film, after) if number == 0 else real(number),
     )
     status, out, err = predict(capsys, "camera:0", "--model", folder, "--csv", tmp_path / "t.csv", "--save", tmp_path)

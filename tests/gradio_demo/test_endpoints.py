@@ -25,8 +25,8 @@ import photos
 from fer_demo import safety
 from fer_demo.models import Models
 from fer_models import cli
+from fer_models.films.video import open_film
 from fer_models.predict import load
-from fer_models.video import open_film
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ from fer_demo import show
 from fer_demo.models import Models
 from fer_demo.safety import FILM_BYTES, FILM_SECONDS, sentences, temporary_folder, uploaded
 from fer_demo.words import here, say
+from fer_models.films.video import FilmSummary, annotate_film, open_film
 from fer_models.table import ResultTable
-from fer_models.video import FilmSummary, annotate_film, open_film
 
 PATIENCE = 300.0
 """Seconds after which no further frame is looked at."""

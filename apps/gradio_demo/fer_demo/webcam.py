@@ -13,7 +13,7 @@ from fer_demo.models import Models
 from fer_demo.safety import CameraPhoto, sentences
 from fer_demo.words import here, say
 from fer_models.drawing import draw
-from fer_models.stream import EmotionStream
+from fer_models.films.stream import EmotionStream
 
 SECONDS = 30.0
 """How far back the lines go."""

@@ -58,7 +58,7 @@ def build_parser() -> ArgumentParser:
 
 
 def _predict(options: Namespace) -> int:
-    from fer_models.batch import run
+    from fer_models.predict_cli import run
 
     return run(options)
 

@@ -15,8 +15,8 @@ from fer_data.faces import Face, FaceDetector, crop
 from fer_data.images import check_pixels, decode, from_pillow
 from fer_models import hub
 from fer_models.backends import backend_of
+from fer_models.films.stream import EmotionStream
 from fer_models.results import FacePrediction, FrameResult
-from fer_models.stream import EmotionStream
 
 __all__ = ["EmotionPredictor", "FacePrediction", "FrameResult", "Picture", "load"]
 

@@ -11,13 +11,20 @@ from torch import Tensor, nn
 
 from fer_data.emotions import EMOTIONS, FERPLUS_EMOTIONS
 from fer_data.errors import UserError, check_range
-from fer_models.callbacks import Unfreezing
-from fer_models.losses import adjust_logits, cutmix, mixup, soft_cross_entropy, soft_targets, votes_cross_entropy
 from fer_models.metrics.classification import training_metrics
 from fer_models.networks.base import Classifier
-from fer_models.optim import SAM
-from fer_models.pretrained import load_imagenet
 from fer_models.tasks.base import BaseTask
+from fer_models.training.callbacks import Unfreezing
+from fer_models.training.losses import (
+    adjust_logits,
+    cutmix,
+    mixup,
+    soft_cross_entropy,
+    soft_targets,
+    votes_cross_entropy,
+)
+from fer_models.training.optim import SAM
+from fer_models.training.pretrained import load_imagenet
 
 
 class ClassificationTask(BaseTask):

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError, check_range
-from fer_models import losses
-from fer_models.diff_augment import diff_augment
 from fer_models.networks.base import Adversarial
 from fer_models.tasks.generation import GenerationTask
+from fer_models.training import losses
+from fer_models.training.diff_augment import diff_augment
 
 LOSSES = {
     "hinge": (losses.discriminator_hinge, losses.generator_hinge),

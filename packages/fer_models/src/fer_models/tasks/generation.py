@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from fer_data.errors import check_range
-from fer_models.encoder import load_encoder
 from fer_models.generate import to_pixels
+from fer_models.judging.encoder import load_encoder
 from fer_models.metrics.generation import diversity, frechet_distance
 from fer_models.networks.base import Generator
 from fer_models.tasks.base import BaseTask

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fer_data.errors import check_range
-from fer_models.losses import gaussian_nll, kl_divergence
 from fer_models.networks.cnn import CNN
 from fer_models.networks.vae import VAE
 from fer_models.tasks.generation import GenerationTask
+from fer_models.training.losses import gaussian_nll, kl_divergence
 
 
 class VAETask(GenerationTask):

@@ -17,11 +17,11 @@ from fer_data.errors import ImageError, UserError, check_range
 from fer_data.files import write_atomically
 from fer_data.images import decode
 from fer_models.drawing import annotate
+from fer_models.films.sources import expand, is_camera, is_film
+from fer_models.films.video import FilmSummary, annotate_film
 from fer_models.predict import EmotionPredictor, load
 from fer_models.results import FacePrediction, FrameResult
-from fer_models.sources import expand, is_camera, is_film
 from fer_models.table import ResultTable
-from fer_models.video import FilmSummary, annotate_film
 
 _PHOTO, _FILM, _TIMELINE = ".png", ".mp4", "-timeline.png"
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fer_data.errors import check_range
 from fer_data.faces import Face, crop
+from fer_models.films.tracking import FaceTracker
 from fer_models.results import FacePrediction, FrameResult
-from fer_models.tracking import FaceTracker
 
 if TYPE_CHECKING:
     from fer_models.predict import EmotionPredictor

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from fer_data.errors import UserError
 from fer_data.files import write_atomically
-from fer_models.evaluation import evaluate
 from fer_models.hub import load_run
+from fer_models.judging.evaluation import evaluate
 from fer_models.tasks.classification import ClassificationTask
 
 Tracker = Literal["csv", "wandb", "tensorboard"]
@@ -91,7 +91,7 @@ class BestInTracker(Callback):
         trackers = [tracker for tracker in trainer.loggers if isinstance(tracker, RunInWandb | TensorBoardLogger)]
         if not (trackers and trainer.is_global_zero and isinstance(pl_module, ClassificationTask) and best.is_file()):
             return
-        from fer_models.report import confusion_figure, mistakes_figure
+        from fer_models.judging.report import confusion_figure, mistakes_figure
 
         table = getattr(trainer, "datamodule").table  # noqa: B009 (set by Trainer.fit, without a type)
         device = str(trainer.strategy.root_device)
@@ -115,7 +115,7 @@ def mistakes_table(
     """Make W&B's table of the most confident mistakes: the names of its columns, and its rows."""
     import wandb
 
-    from fer_models.report import worst_mistakes
+    from fer_models.judging.report import worst_mistakes
 
     rows = [[wandb.Image(images[i]), *told] for i, *told in worst_mistakes(probabilities, labels)]
     return ["face", "answer", "probability", "label"], rows

@@ -6,7 +6,7 @@ from itertools import count
 from pathlib import Path
 
 from fer_data.crop_folder import SUFFIXES
-from fer_models import video
+from fer_models.films import video
 
 
 def expand(arguments: Sequence[str], copies: Path | None = None) -> dict[str, Path]:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from fer_data.emotions import EMOTIONS
 from fer_data.files import write_atomically
 from fer_data.table import FaceTable
-from fer_models import encoder, hub
-from fer_models.cas import Sample, classification_accuracy_score
-from fer_models.evaluation import Split
-from fer_models.generation_evaluation import Judgement, evaluate_generator
+from fer_models import hub
+from fer_models.judging import encoder
+from fer_models.judging.cas import Sample, classification_accuracy_score
+from fer_models.judging.evaluation import Split
+from fer_models.judging.generation_evaluation import Judgement, evaluate_generator
+from fer_models.judging.report import confusion_figure, page, png
 from fer_models.metrics.generation import Neighbours
-from fer_models.report import confusion_figure, page, png
 
 Interpolate = Callable[[int, int, int], NDArray[np.uint8]]
 """The way from one latent to another: label, seed and number of steps -> faces uint8 (steps, 48, 48)."""

@@ -14,9 +14,9 @@ from torchvision.transforms.v2.functional import pad, ten_crop
 from fer_data.errors import UserError
 from fer_data.fer2013 import dedup_test_mask
 from fer_data.table import USAGES, FaceTable
-from fer_models import calibration
 from fer_models.backends import backend_of
 from fer_models.hub import Checkpoint
+from fer_models.judging import calibration
 from fer_models.metrics.classification import judge
 from fer_models.networks.base import Classifier
 

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from fer_data.table import USAGES, FaceTable
-from fer_models.evaluation import SPLITS, Split, predict_faces
 from fer_models.hub import Checkpoint
+from fer_models.judging.evaluation import SPLITS, Split, predict_faces
 from fer_models.metrics.classification import judge
 
 Sample = Callable[[NDArray[np.int64], int], NDArray[np.uint8]]
@@ -84,9 +84,9 @@ def train_small(table: FaceTable, epochs: int, seed: int, device: str) -> Checkp
     from lightning import Trainer
 
     from fer_data.datamodule import FER2013DataModule
-    from fer_models.callbacks import RandomnessOfEpoch
-    from fer_models.quiet import quiet_lightning
     from fer_models.tasks.classification import ClassificationTask
+    from fer_models.training.callbacks import RandomnessOfEpoch
+    from fer_models.training.quiet import quiet_lightning
 
     quiet_lightning()
     with torch.random.fork_rng():

@@ -11,10 +11,10 @@ from torch import Tensor
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import DataError, UserError
 from fer_data.table import SIZE, USAGES, FaceTable
-from fer_models.cas import Sample
-from fer_models.encoder import Encoder
-from fer_models.evaluation import SPLITS, Split, predict_faces
 from fer_models.hub import Checkpoint
+from fer_models.judging.cas import Sample
+from fer_models.judging.encoder import Encoder
+from fer_models.judging.evaluation import SPLITS, Split, predict_faces
 from fer_models.metrics.classification import judge
 from fer_models.metrics.generation import (
     Neighbours,

@@ -20,9 +20,9 @@ from torchmetrics.functional.classification import binary_roc
 
 from fer_data.emotions import COLOURS, class_names
 from fer_data.files import write_atomically
-from fer_models.calibration import risk_coverage, tempered
 from fer_models.card import share_text
-from fer_models.evaluation import TTA
+from fer_models.judging.calibration import risk_coverage, tempered
+from fer_models.judging.evaluation import TTA
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from fer_data.errors import ImageError, check_range
 from fer_data.files import atomic_file, write_atomically
 from fer_models.drawing import draw, png
+from fer_models.films.stream import EmotionStream
+from fer_models.films.timeline import Timeline, TrackSummary
 from fer_models.results import FrameResult
-from fer_models.stream import EmotionStream
-from fer_models.timeline import Timeline, TrackSummary
 
 if TYPE_CHECKING:
     from fer_models.predict import EmotionPredictor

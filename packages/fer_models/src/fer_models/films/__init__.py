@@ -1,0 +1,1 @@
+"""Films and cameras: reading, following faces, writing."""

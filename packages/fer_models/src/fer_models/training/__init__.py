@@ -1,0 +1,1 @@
+"""What trains networks, beside the tasks."""
