@@ -118,13 +118,21 @@ def test_evaluate_prints_one_json_object_that_agrees_with_the_export(
 
 def test_report_agrees_with_itself(checkpoint: Path, tmp_path: Path):
     evaluate.main(["--checkpoint", str(checkpoint), "--data", "synthetic:700", "--tta", "flip", "--out", str(tmp_path)])
-    names = ["confusion.png", "reliability.png", "roc.png", "mistakes.png", "per_class.csv", "report.html"]
+    names = [
+        "confusion.png",
+        "reliability.png",
+        "risk_coverage.png",
+        "roc.png",
+        "mistakes.png",
+        "per_class.csv",
+        "report.html",
+    ]
     assert all((tmp_path / name).stat().st_size > 100 for name in names)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     rows = read_csv(tmp_path / "predictions.csv")
     assert sum(row["label"] == row["answer"] for row in rows) / len(rows) == pytest.approx(metrics["accuracy"])
     page = (tmp_path / "report.html").read_text()
-    assert f"{metrics['accuracy']:.4f}" in page and page.count("data:image/png;base64") == 4
+    assert f"{metrics['accuracy']:.4f}" in page and page.count("data:image/png;base64") == 5
 
 
 def test_a_run_continues_where_it_stopped(run: Path, tmp_path: Path):
