@@ -11,6 +11,6 @@ def test_contrast_is_wcags():
     assert contrast("#E69F00", "#E69F00") == 1
 
 
-@pytest.mark.parametrize("emotion", {*EMOTIONS, *FERPLUS_EMOTIONS})
+@pytest.mark.parametrize("emotion", sorted({*EMOTIONS, *FERPLUS_EMOTIONS}))
 def test_text_on_an_emotions_colour_can_be_read(emotion: str):
     assert contrast(TEXT_COLOURS[emotion], COLOURS[emotion]) >= 4.5
