@@ -212,6 +212,19 @@ def test_a_vae_learns_to_draw_a_face_again():
     assert error() < before / 2
 
 
+def test_a_reader_makes_a_vae_heed_its_label():
+    def between_emotions(weight: float) -> float:
+        torch.manual_seed(0)
+        task = task_of("vae")("vae", {"width": 8, "latent_dim": 16}, lr=3e-3, warmup_epochs=1, reader_weight=weight)  # type: ignore[call-arg]
+        fit(task, epochs=6, limit_val_batches=0)
+        task.eval()
+        with torch.no_grad():
+            faces = task(torch.randn(8, 1, 16).expand(8, 7, 16).reshape(56, 16), torch.arange(7).repeat(8))
+        return float(faces.reshape(8, 7, -1).std(1).mean())
+
+    assert between_emotions(100.0) > 1.4 * between_emotions(0.0)
+
+
 def test_non_finite_steps_are_skipped_and_then_stop_the_run_with_their_cause():
     task = GANTask("dcgan", TINY["dcgan"], discriminator_width=4)
     before = [weight.clone() for weight in task.parameters()]
