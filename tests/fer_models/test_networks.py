@@ -11,6 +11,7 @@ from torchvision.models import efficientnet_b0, vgg19_bn
 from fer_data.errors import UserError
 from fer_models.hub import input_of
 from fer_models.networks import CLASSIFIERS, NETWORKS
+from fer_models.networks.cnn import SqueezeExcite
 from fer_models.networks.resnet import BasicBlock
 from fer_models.training.pretrained import load_imagenet
 
@@ -25,6 +26,14 @@ def test_gives_logits_for_any_batch_and_learns_in_every_weight(name: str):
     logits.square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
     assert network.eval()(images[:1]).shape == (1, 7)
+
+
+def test_squeeze_and_excitation_never_starts_dead():
+    for seed in range(200):
+        torch.manual_seed(seed)
+        block = nn.Sequential(nn.BatchNorm2d(64), SqueezeExcite(64, reduction=16))
+        block(torch.randn(4, 64, 48, 48)).square().sum().backward()
+        assert all(p.grad.abs().sum() > 0 for p in block.parameters()), seed
 
 
 @pytest.mark.parametrize(("name", "size"), [("vgg19", 64), ("efficientnet", 96), ("efficientnet", 112), ("resnet", 40)])

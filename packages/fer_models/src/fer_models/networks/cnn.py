@@ -21,6 +21,8 @@ class SqueezeExcite(nn.Module):
         super().__init__()
         self.squeeze = nn.Linear(channels, channels // reduction)
         self.excite = nn.Linear(channels // reduction, channels)
+        # After batch norm the means lie near 0, so that the bias alone would decide: few channels could all start dead.
+        nn.init.zeros_(self.squeeze.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, C, H, W) to the same shape."""
