@@ -82,8 +82,8 @@ def export(options: Namespace) -> None:
             told = config["metrics"]["test"]["sets"]["generated"]
             result, command = f"FD-FER to PrivateTest {told['fd_fer']:.3f}", "generate"
         else:
-            config["metrics"] = judge_published(published, table)
-            config["calibration"] = calibrate(published, table)
+            config["metrics"], answers = judge_published(published, table)
+            config["calibration"] = calibrate(answers)
             told = config["metrics"]["test"]
             result, command = f"PrivateTest accuracy {told['accuracy']:.4f}", "predict PHOTO"
         hub.save_checkpoint(folder, trained.network, config, card_of(options.target.name, config))

@@ -8,7 +8,7 @@ threshold are fitted anew; the threshold may differ by 0.02, as it rests on the 
 
 import sys
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from math import nan
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +17,7 @@ import numpy as np
 from fer_data.errors import UserError, sentences
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from fer_models.judging.evaluation import Split
+    from fer_models.judging.evaluation import Answers
 
 FACES = 2
 """How many faces of a split another processor may answer otherwise."""
@@ -44,7 +42,7 @@ def verify(options: Namespace) -> None:
     """
     from fer_data.fer2013 import fingerprint, load
     from fer_models import hub
-    from fer_models.judging.evaluation import judge_published, published_answers
+    from fer_models.judging.evaluation import judge_published
 
     checkpoint, table = hub.load(options.checkpoint), load(options.data)
     recorded, found = checkpoint.config.get("data_fingerprint"), fingerprint(table)
@@ -53,7 +51,7 @@ def verify(options: Namespace) -> None:
             f"--data {options.data} is not what {options.checkpoint} was judged on: its fingerprint is {found[:16]}, "
             f"recorded is {str(recorded)[:16]}"
         )
-    judged = judge_published(checkpoint, table)
+    judged, answers = judge_published(checkpoint, table)
     try:
         pairs = dict(_pairs(checkpoint.config["metrics"], judged))
         wrong = [f"{name}: {what}" for name, pair in pairs.items() for what in differences(*pair)]
@@ -62,7 +60,6 @@ def verify(options: Namespace) -> None:
         if calibration is None:
             print("no calibration is recorded: it was published before there was any")
         else:
-            answers = published_answers(checkpoint, table)
             wrong += [f"calibration: {what}" for what in calibration_differences(calibration, answers)]
     except (LookupError, TypeError, ValueError, RuntimeError) as error:
         raise UserError(f"config.json of {options.checkpoint} lacks figures, or they are damaged: {error!r}") from error
@@ -91,9 +88,7 @@ def differences(recorded: dict[str, Any], found: dict[str, Any]) -> Iterator[str
             yield f"{place} is recorded as {told:.6g}, found is {value:.6g}"
 
 
-def calibration_differences(
-    recorded: dict[str, Any], answers: "Mapping[Split, tuple[Tensor, Tensor]]"
-) -> Iterator[str]:
+def calibration_differences(recorded: dict[str, Any], answers: "Answers") -> Iterator[str]:
     """Compare a ``calibration`` with what the answers on each split give; give a sentence for each wrong figure."""
     from fer_models.judging.calibration import fit, judge_calibration
 

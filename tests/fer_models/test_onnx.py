@@ -18,6 +18,7 @@ from fer_data.errors import UserError
 from fer_data.faces import crop
 from fer_models import hub
 from fer_models.backends import OnnxBackend, backend_of
+from fer_models.card import card_of
 from fer_models.cli import main
 from fer_models.generate import load_generator
 from fer_models.networks import NETWORKS
@@ -71,6 +72,14 @@ def test_the_file_tells_what_it_wants_and_where_it_comes_from(exported: Path):
     assert config["onnx"]["max_error"] < 1e-4 and config["onnx"]["int8"]["speedup"] > 0
     assert "model.onnx" in (exported / hub.CARD).read_text()
     assert hub.load(str(exported)).config["metrics"] == hub.load(str(PUBLISHED)).config["metrics"]
+
+
+def test_a_card_without_calibration_leaves_that_part_out(exported: Path):
+    config = hub.load(str(exported)).config
+    told, untold = (card_of("cnn", config | other) for other in ({}, {"calibration": None}))
+    parts = {card: [line for line in card.splitlines() if line.startswith("## ")] for card in (told, untold)}
+    assert parts[told] == ["## Figures", "## Calibration", "## Training", "## ONNX", "## Limits"]
+    assert parts[untold] == ["## Figures", "## Training", "## ONNX", "## Limits"]
 
 
 def test_8_bits_are_published_only_where_they_pay(exported: Path, spoilt: Path, monkeypatch: pytest.MonkeyPatch):

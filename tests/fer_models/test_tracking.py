@@ -111,10 +111,11 @@ class Script:
         self.searches = iter(searches)
 
     def detect(self, images: list[NDArray[np.uint8]]) -> list[list[Face]]:
-        return [[Face(box, 1.0, ()) for box in next(self.searches)]]
+        return [[Face(box, 1.0, ()) for box in next(self.searches, [])]]
 
 
 HERE, NEAR, THERE = (100.0, 80.0, 160.0, 150.0), (105.0, 85.0, 165.0, 155.0), (200.0, 80.0, 260.0, 150.0)
+BEYOND = (-50.0, 80.0, 40.0, 170.0)
 
 
 @pytest.mark.parametrize(
@@ -126,6 +127,7 @@ HERE, NEAR, THERE = (100.0, 80.0, 160.0, 150.0), (105.0, 85.0, 165.0, 155.0), (2
         ([[HERE], [HERE, THERE], [THERE, HERE]], [{1}, {1, 2}, {1, 2}]),
         ([[HERE, THERE], [THERE, NEAR], [NEAR]], [{1, 2}, {1, 2}, {1, 2}]),
         ([[HERE, NEAR], [HERE], [HERE]], [{1, 2}, {1}, {1}]),  # one face twice
+        ([[BEYOND, HERE], [HERE, BEYOND], [HERE]], [{1}, {1}, {1}]),  # one is half outside the picture
     ],
 )
 def test_what_a_search_finds_is_matched_with_what_was_followed(searches: list, numbers: list[set[int]]):

@@ -18,6 +18,9 @@ from fer_models.films.stream import EmotionStream
 SECONDS = 30.0
 """How far back the lines go."""
 
+SEARCH_EVERY = 5
+"""Faces are searched in each so many frames: half a second, as a browser sends about ten frames a second."""
+
 _EVERY = 0.5
 """Seconds between two points of the lines."""
 
@@ -77,7 +80,7 @@ class Webcam:
         if frame is None:
             return viewer, gr.skip(), gr.skip(), gr.skip()
         if viewer is None or viewer.name != name:
-            viewer = Viewer(name, EmotionStream(self.models.predictor(name)))
+            viewer = Viewer(name, EmotionStream(self.models.predictor(name), detect_every=SEARCH_EVERY))
         return viewer, *viewer.update(frame)
 
 

@@ -46,12 +46,13 @@ def classifier_card(name: str, config: dict[str, Any]) -> str:
         for emotion, r in metrics["test"]["per_class"].items()
     )
     side = config["preprocess"]["size"]
+    origin = "from torchvision's ImageNet weights" if training.get("pretrained") else "from scratch"
     front = FRONT.format(pipeline="image-classification", subject="facial-expression-recognition")
     return f"""{front}
 # {name}
 
 Classifier of {len(metrics["test"]["per_class"])} facial expressions in gray {side}x{side} faces: the network
-`{config["model"]}` with {config["parameters"] / 1e6:.2f} M parameters, trained from scratch on FER2013's Training
+`{config["model"]}` with {config["parameters"] / 1e6:.2f} M parameters, trained {origin} on FER2013's Training
 split.
 
 {_use(name, config)}
@@ -71,9 +72,7 @@ One training run, seed {training.get("seed", "unknown")}. Intervals: 95%, bootst
 |---|---|---|---|---|
 {classes}
 
-{_calibration(config["calibration"])}
-
-{_training(config)}
+{_calibration(config.get("calibration"))}{_training(config)}
 {_onnx(config)}
 {LIMITS}"""
 
@@ -135,8 +134,10 @@ def _set_row(label: str, part: dict[str, Any]) -> str:
     return f"| {' | '.join([label, str(part['n']), *cells])} |"
 
 
-def _calibration(calibration: dict[str, Any]) -> str:
-    """Tell temperature and threshold, and what they do."""
+def _calibration(calibration: dict[str, Any] | None) -> str:
+    """Tell temperature and threshold, and what they do, where they were fitted."""
+    if calibration is None:
+        return ""
     target, threshold = f"{calibration['target_accuracy']:.0%}", calibration["uncertain_below"]
     choice = (
         f"No threshold on the top probability makes {target} of the answers right, so it can't answer 'uncertain'."
@@ -153,7 +154,9 @@ changes no answer. The figures above are without it, and it is not for mirror im
 
 | split | NLL without, with temperature | ECE without, with | AURC | answered | right of them |
 |---|---|---|---|---|---|
-{rows}"""
+{rows}
+
+"""
 
 
 _CALIBRATED = {"PublicTest (fitted)": "val", "PrivateTest (reported)": "test"}
@@ -189,9 +192,11 @@ def _onnx(config: dict[str, Any]) -> str:
     if "onnx" not in config:
         return ""
     told = config["onnx"]
-    int8 = f" `model.int8.onnx`, in 8 bits, is {told['int8']['verdict']}." if told["int8"] else ""
-    text = f"`model.onnx` is the same network for onnxruntime: at most {told['max_error']:.1g} from torch's answers."
-    return f"\n## ONNX\n\n{text}{int8}\n"
+    error = f"{told['max_error']:.1g}"
+    text = f"`model.onnx` is the same network for onnxruntime: its answers differ by at most {error} from torch's."
+    if told["int8"]:
+        text += f"\nIn 8 bits, as `model.int8.onnx`, it was {told['int8']['verdict']}."
+    return f"\n## ONNX\n\n{text}\n"
 
 
 def _use(name: str, config: dict[str, Any]) -> str:

@@ -44,8 +44,9 @@ def build_parser() -> ArgumentParser:
     films.add_argument("--every", type=int, default=1, metavar="N", help="use each Nth frame (default: 1)")
     films.add_argument("--smooth", type=float, default=0.3, metavar="SECONDS",
                        help="time constant of the smoothing of probabilities; 0 for none (default: 0.3)")  # fmt: skip
-    films.add_argument("--detect-every", type=int, default=5, metavar="N",
-                       help="search faces in each Nth frame, follow them in the others (default: 5)")  # fmt: skip
+    films.add_argument("--detect-every", type=int, default=10, metavar="N",
+                       help="search faces in each Nth frame, follow them in the others; twice as often while"
+                            " there is no face (default: 10)")  # fmt: skip
     films.add_argument("--side", type=int, default=480, metavar="PIXELS",
                        help="frames are shrunk to this for the search (default: 480)")  # fmt: skip
     predict.set_defaults(run=_predict)

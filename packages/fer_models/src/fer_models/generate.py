@@ -41,8 +41,7 @@ class FaceGenerator:
         if not isinstance(checkpoint.network, Generator):
             raise UserError(f"{checkpoint.name} is a {checkpoint.config['model']}, which generates no faces")
         self.checkpoint, self.device = checkpoint, device
-        self.network: Generator = checkpoint.network
-        hub.place(self.network, device)
+        self.network: Generator = hub.place(checkpoint.network, device)
         self._render = backend_of(checkpoint, backend, device)
 
     @property

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from math import inf
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from safetensors import safe_open
@@ -35,6 +35,8 @@ WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 ONNX, ONNX_INT8 = "model.onnx", "model.int8.onnx"
 
 _HUB = "hf://"
+
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
 
 class CheckpointError(UserError):
@@ -229,7 +231,7 @@ def build_network(model: str, config: dict[str, Any]) -> Network:
         raise UserError(f"{model} can't be built with {config}: {_first_line(error)}") from error
 
 
-def place(network: Network, device: str) -> Network:
+def place(network: AnyNetwork, device: str) -> AnyNetwork:
     """Move a network to a device by its name, e.g. ``cpu`` or ``cuda``.
 
     Raises:

@@ -6,6 +6,7 @@ from threading import Lock
 from typing import Any, overload
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL.Image import Image as PillowImage
 
@@ -144,7 +145,8 @@ class EmotionPredictor:
         rows = [np.empty((0, len(EMOTIONS)), np.float32)]
         for start in range(0, len(faces), batch_size):
             inputs = np.stack([self.checkpoint.preprocess(face) for face in faces[start : start + batch_size]])
-            rows.append(softmax(self._network(image=inputs) / np.float32(self.checkpoint.temperature)))
+            logits = torch.from_numpy(self._network(image=inputs)) / self.checkpoint.temperature
+            rows.append(logits.softmax(1).numpy())
         return np.concatenate(rows)
 
     def prediction(self, face: Face, probabilities: NDArray[np.float32], track: int | None = None) -> FacePrediction:
@@ -158,7 +160,7 @@ class EmotionPredictor:
         *,
         fps: float = 30.0,
         smooth: float = 0.3,
-        detect_every: int = 5,
+        detect_every: int = 10,
         side: int = 480,
         batch_size: int = 1,
     ) -> Iterator[FrameResult]:
@@ -185,13 +187,6 @@ class EmotionPredictor:
         pairs = (frame if isinstance(frame, tuple) else (i / fps, frame) for i, frame in enumerate(frames))
         numbered = ((i, time, frame) for i, (time, frame) in enumerate(pairs))
         return (result for _, result in viewer.run(numbered, batch_size))
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Turn logits (N, K) into probabilities."""
-    powers: NDArray[np.float32] = np.exp(logits - logits.max(1, keepdims=True))
-    probabilities: NDArray[np.float32] = powers / powers.sum(1, keepdims=True)
-    return probabilities
 
 
 def _pixels(picture: Picture) -> NDArray[np.uint8]:

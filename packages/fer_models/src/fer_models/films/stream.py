@@ -73,7 +73,7 @@ class EmotionStream:
     """
 
     def __init__(
-        self, predictor: "EmotionPredictor", *, smooth: float = 0.3, detect_every: int = 5, side: int = 480
+        self, predictor: "EmotionPredictor", *, smooth: float = 0.3, detect_every: int = 10, side: int = 480
     ) -> None:
         self.predictor = predictor
         self.tracker = FaceTracker(predictor.detector, detect_every=detect_every, side=side)

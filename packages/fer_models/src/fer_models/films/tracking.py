@@ -57,13 +57,14 @@ class _Track:
 class FaceTracker:
     """Find faces and follow them, for one film or one viewer; call it for one frame after another.
 
-    A face that nobody finds in two searches, or that can't be followed, is lost. When one that looks alike is found at
-    its place within ``memory`` seconds, it gets its number back; otherwise it is a new face. Faces aren't recognised:
-    who leaves and comes back elsewhere gets a new number.
+    A face counts from when its centre is in the picture. One that nobody finds in two searches, or that can't be
+    followed, is lost. When one that looks alike is found at its place within ``memory`` seconds, it gets its number
+    back; otherwise it is a new face. Faces aren't recognised: who leaves and comes back elsewhere gets a new number.
 
     Args:
         detector: Finds the faces.
-        detect_every: Search each so many frames. A frame in which a face got lost is searched too.
+        detect_every: Search each so many frames, and twice as often while there is no face. A frame in which a face
+            got lost is searched too.
         side: What the longer side of a larger frame is shrunk to for search and following, in pixels. The smallest
             face grows by the same factor: half as large a frame takes about half the time.
         memory: For how many seconds a lost face keeps its number.
@@ -72,7 +73,7 @@ class FaceTracker:
         UserError: An argument is out of its range.
     """
 
-    def __init__(self, detector: FaceDetector, *, detect_every: int = 5, side: int = 480, memory: float = 1.0) -> None:
+    def __init__(self, detector: FaceDetector, *, detect_every: int = 10, side: int = 480, memory: float = 1.0) -> None:
         check_range("detect_every", detect_every, 1)
         check_range("side", side, 64)
         check_range("memory", memory, 0)
@@ -93,8 +94,8 @@ class FaceTracker:
             The faces by their numbers, boxes and landmarks in pixels of the frame. A followed face has the score that
             it was last found with.
         """
-        small, scale = self._shrink(check_pixels(frame))
-        gray = to_gray(small)
+        scale = min(1.0, self.side / max(check_pixels(frame).shape[:2]))
+        gray = _scaled(to_gray(frame), scale)
         if self._before is not None and self._before.shape != gray.shape:
             self._tracks.clear()
             self._until_search = 0
@@ -102,18 +103,10 @@ class FaceTracker:
             self._until_search = 0
         self._before = gray
         if self._until_search == 0:
-            self._search(small, gray, time)
-            self._until_search = self.detect_every
+            self._search(_scaled(frame, scale), gray, time)
+            self._until_search = self.detect_every if any(self._visible()) else (self.detect_every + 1) // 2
         self._until_search -= 1
         return {number: _mapped(track.face, 1 / scale) for number, track in self._visible()}
-
-    def _shrink(self, frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-        height, width = frame.shape[:2]
-        scale = min(1.0, self.side / max(height, width))
-        if scale == 1:
-            return frame, scale
-        size = max(1, round(width * scale)), max(1, round(height * scale))
-        return np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8), scale
 
     def _visible(self) -> Iterator[tuple[int, _Track]]:
         return ((number, track) for number, track in sorted(self._tracks.items()) if not track.lost)
@@ -127,8 +120,11 @@ class FaceTracker:
         return None in moved
 
     def _search(self, small: NDArray[np.uint8], gray: NDArray[np.uint8], time: float) -> None:
-        """Find the faces, give known ones their numbers and the others new ones."""
-        found = [(face, _look(gray, face)) for face in self.detector.detect([small])[0]]
+        """Find the faces, give known ones their numbers and the others new ones.
+
+        Faces that are half outside are left out: their boxes jump about, and would get one number after another.
+        """
+        found = [(face, _look(gray, face)) for face in self.detector.detect([small])[0] if _centred(gray, face)]
         matches = self._match(found)
         for number, track in self._tracks.items():
             if number not in matches.values():
@@ -157,6 +153,14 @@ class FaceTracker:
             if i not in matches and number not in matches.values():
                 matches[i] = number
         return matches
+
+
+def _scaled(image: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:
+    if scale == 1:
+        return image
+    height, width = image.shape[:2]
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def follow(before: NDArray[np.uint8], after: NDArray[np.uint8], faces: Sequence[Face]) -> list[Face | None]:
@@ -216,6 +220,13 @@ def _mapped(face: Face, scale: float, right: float = 0.0, down: float = 0.0) -> 
     x1, y1, x2, y2 = face.box
     box = (x1 * scale + right, y1 * scale + down, x2 * scale + right, y2 * scale + down)
     return replace(face, box=box, landmarks=tuple((x * scale + right, y * scale + down) for x, y in face.landmarks))
+
+
+def _centred(gray: NDArray[np.uint8], face: Face) -> bool:
+    """Tell whether the centre of a face lies in the picture."""
+    height, width = gray.shape
+    x1, y1, x2, y2 = face.box
+    return bool(0 <= x1 + x2 < 2 * width and 0 <= y1 + y2 < 2 * height)
 
 
 def _look(gray: NDArray[np.uint8], face: Face) -> NDArray[np.float32]:

@@ -319,7 +319,7 @@ def annotate_film(
     stop: Callable[[], bool] = lambda: False,
     max_side: int = 1920,
     smooth: float = 0.3,
-    detect_every: int = 5,
+    detect_every: int = 10,
     side: int = 480,
     batch_size: int = 16,
 ) -> FilmSummary:

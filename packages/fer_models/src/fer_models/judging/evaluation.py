@@ -38,6 +38,9 @@ JUDGED: dict[str, tuple[Split, Tta]] = {
 }
 """The figures of a published checkpoint: key in ``metrics`` of its ``config.json`` -> split and looks."""
 
+Answers = dict[Split, tuple[Tensor, Tensor]]
+"""Probabilities (N, 7) and labels (N,) by split."""
+
 
 def classifier_of(checkpoint: Checkpoint) -> Classifier:
     """Give a checkpoint's network.
@@ -139,7 +142,7 @@ def evaluate(
     """
     for checkpoint in checkpoints:
         _check_emotions(checkpoint, table)
-    chosen = _faces_of(table, split)
+    chosen = np.flatnonzero(table.usage == USAGES.index(SPLITS[split]))
     images = table.images[chosen]
     answers = [predict_faces(member, images, tta, device=device, backend=backend) for member in checkpoints]
     probabilities = torch.stack(answers).mean(0)
@@ -152,10 +155,6 @@ def evaluate(
     return metrics, probabilities, chosen
 
 
-def _faces_of(table: FaceTable, split: Split) -> NDArray[np.intp]:
-    return np.flatnonzero(table.usage == USAGES.index(SPLITS[split]))
-
-
 def _check_emotions(checkpoint: Checkpoint, table: FaceTable) -> None:
     if table.classes != checkpoint.labels:
         how = "--data ferplus:PATH" if len(checkpoint.labels) > len(table.classes) else "--data PATH, without ferplus:"
@@ -165,30 +164,32 @@ def _check_emotions(checkpoint: Checkpoint, table: FaceTable) -> None:
         )
 
 
-def calibrate(checkpoint: Checkpoint, table: FaceTable) -> dict[str, Any]:
+def judge_published(checkpoint: Checkpoint, table: FaceTable) -> tuple[dict[str, dict[str, Any]], Answers]:
+    """Judge a classifier as every published one is judged.
+
+    Returns:
+        The ``metrics`` of its ``config.json``, one entry for each of ``JUDGED``; and its answers to one look at each
+        face of each of ``SPLITS``, for ``calibrate``.
+    """
+    metrics: dict[str, dict[str, Any]] = {}
+    answers: Answers = {}
+    for key, (split, tta) in JUDGED.items():
+        metrics[key], probabilities, chosen = evaluate([checkpoint], table, split, tta)
+        if tta == "none":
+            answers[split] = probabilities, torch.from_numpy(table.labels[chosen]).long()
+    return metrics, answers
+
+
+def calibrate(answers: Answers) -> dict[str, Any]:
     """Give the ``calibration`` of a checkpoint's ``config.json``.
+
+    Args:
+        answers: As ``judge_published`` gives them.
 
     Returns:
         Temperature and threshold, fitted on PublicTest (see ``calibration.fit``), and what they do on PublicTest,
         ``val``, and on PrivateTest, ``test`` (see ``calibration.judge_calibration``).
     """
-    answers = published_answers(checkpoint, table)
     fitted = calibration.fit(*answers["val"])
     told = {str(split): calibration.judge_calibration(*answer, fitted) for split, answer in answers.items()}
     return {**fitted, "fitted_on": SPLITS["val"], **told}
-
-
-def published_answers(checkpoint: Checkpoint, table: FaceTable) -> dict[Split, tuple[Tensor, Tensor]]:
-    """Give a classifier's probabilities (N, 7) and the labels (N,) of each of ``SPLITS``, one look at each face."""
-    _check_emotions(checkpoint, table)
-    answers: dict[Split, tuple[Tensor, Tensor]] = {}
-    for split in SPLITS:
-        chosen = _faces_of(table, split)
-        labels = torch.from_numpy(table.labels[chosen]).long()
-        answers[split] = predict_faces(checkpoint, table.images[chosen]), labels
-    return answers
-
-
-def judge_published(checkpoint: Checkpoint, table: FaceTable) -> dict[str, dict[str, Any]]:
-    """Give the ``metrics`` of a checkpoint's ``config.json``: one entry for each of ``JUDGED``."""
-    return {key: evaluate([checkpoint], table, split, tta)[0] for key, (split, tta) in JUDGED.items()}
