@@ -1,9 +1,10 @@
 """Put the demo under load: ``python experiments/benchmarks/load.py``.
 
 Twenty programs at once call /detect and /generate of the real page for two minutes; each answer must be the one that a
-lone caller gets, or that the page is busy. Then 2,000 requests, with the memory of the server after each hundred: in
-the second half it must stay within 5% of the second quarter's median. At the end all temporary files must go, which
-takes ten minutes. Server and callers share this machine. Exit status 1 says that one of these isn't so.
+lone caller gets, or that the page is busy. Then 2,000 requests, with the memory of the server after each hundred, when
+all are answered: in the second half it must stay within 5% of the second quarter's median. At the end all temporary
+files must go, which takes ten minutes. Server and callers share this machine. Exit status 1 says that one of these
+isn't so.
 """
 
 import os
@@ -12,9 +13,9 @@ import tempfile
 import time
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import count
+from itertools import count, takewhile
 from pathlib import Path
 from statistics import median
 from threading import Lock
@@ -69,42 +70,45 @@ class Load:
         self.clients = [Client(server.address, verbose=False, download_files=False) for _ in range(clients)]
         self.alone = [self._answer(self.clients[0], i) for i in range(len(KINDS))]
         self.told: Counter[str] = Counter()
-        self.memory: list[float] = []
         self._lock = Lock()
 
     def run(self, seconds: float, requests: int) -> bool:
         """Do both parts; say whether all was as it must be."""
         start = time.monotonic()
-        self._together(lambda _: time.monotonic() - start < seconds)
+        self._together(takewhile(lambda _: time.monotonic() - start < seconds, count()))
         print(f"{len(self.clients)} clients for {time.monotonic() - start:.0f} s: {dict(self.told)}", flush=True)
         right = not set(self.told) - {"as alone", "busy"}
         self.told.clear()
-        self._together(lambda number: number < requests)
+        memory = []
+        for first in range(0, requests, 100):
+            self._together(iter(range(first, min(first + 100, requests))))
+            memory.append(self.server.memory)
         right = right and not set(self.told) - {"as alone", "busy"}
-        quarter = len(self.memory) // 4
-        settled = median(self.memory[quarter : 2 * quarter])
-        off = max(abs(now / settled - 1) for now in self.memory[2 * quarter :])
-        print(f"{requests} requests: {dict(self.told)}; memory after each hundred, MB:")
-        print(" ".join(f"{now:.0f}" for now in self.memory))
+        quarter = len(memory) // 4
+        settled = median(memory[quarter : 2 * quarter])
+        off = max(abs(now / settled - 1) for now in memory[2 * quarter :])
+        print(f"{requests} requests: {dict(self.told)}; memory after each hundred, when all are answered, MB:")
+        print(" ".join(f"{now:.0f}" for now in memory))
         print(
             f"second half at most {off:.1%} off the second quarter's median; {len(self.server.files)} temporary files"
         )
         return right and off <= TOLERANCE
 
-    def _together(self, go_on: Callable[[int], bool]) -> None:
-        """Let all clients call as long as ``go_on(number of the request)`` holds."""
-        numbers, self.memory = count(), []
+    def _together(self, numbers: Iterator[int]) -> None:
+        """Let all clients call at once, each for the next number as soon as it is free, and wait for the answers."""
 
         def call(client: Client) -> None:
-            while go_on(number := next(numbers)):
+            while (number := self._next(numbers)) is not None:
                 said = self._said(client, number)
                 with self._lock:
                     self.told[said] += 1
-                    if self.told.total() % 100 == 0:
-                        self.memory.append(self.server.memory)
 
         with ThreadPoolExecutor(len(self.clients)) as pool:
             list(pool.map(call, self.clients))
+
+    def _next(self, numbers: Iterator[int]) -> int | None:
+        with self._lock:
+            return next(numbers, None)
 
     def _said(self, client: Client, number: int) -> str:
         try:
