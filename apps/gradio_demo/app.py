@@ -5,6 +5,7 @@ import tempfile
 
 # Gradio reads these when it is imported; threads that spin while they wait stall on shared cores.
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # that it remembers for nobody
 os.environ["GRADIO_TEMP_DIR"] = tempfile.mkdtemp(prefix="fer-demo-")  # of its own, as it is swept
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
@@ -20,7 +21,7 @@ from starlette.middleware import Middleware
 from fer_data.errors import sentences
 from fer_demo import about, generate, show, upload, video, webcam, words
 from fer_demo.models import Models
-from fer_demo.safety import FILM_BYTES, WAITING, BodyLimit, fetch_nothing, say_busy, sweeper
+from fer_demo.safety import FILM_BYTES, SESSIONS, WAITING, BodyLimit, fetch_nothing, say_busy, sweeper
 
 TITLE = "Facial expressions, read and drawn"
 SUBTITLE = (
@@ -72,6 +73,7 @@ def launch(page: gr.Blocks, **options: Any) -> str:
         allowed_paths=[],
         show_error=False,
         run_history=False,
+        state_session_capacity=SESSIONS,
         max_threads=8,  # as many as events run at once; each thread that computes keeps memory
         ssr_mode=False,
         pwa=False,

@@ -290,6 +290,16 @@ def test_the_page_sweeps_while_it_runs_and_at_its_end(models: Models, tmp_path: 
     assert not last.exists()
 
 
+def test_only_so_many_visitors_are_remembered(models: Models, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(app, "SESSIONS", 3)
+    page = app.build(models)
+    address = app.launch(page, prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    for _ in range(6):
+        post(address, [None, "cnn"])
+    assert 1 <= len(page.state_holder.session_data) <= 3
+    page.close(verbose=False)
+
+
 def test_files_of_the_server_are_not_served(address: str):
     for path in ("/etc/hostname", str(Path(__file__).resolve())):
         with pytest.raises(HTTPError) as caught:
