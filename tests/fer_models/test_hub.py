@@ -17,6 +17,7 @@ import torch
 from huggingface_hub import constants
 
 from fer_models import hub
+from fer_models.card import card_of
 from fer_models.networks import NETWORKS
 
 
@@ -202,3 +203,10 @@ def test_a_repository_that_cant_be_had_is_a_sentence(
     with pytest.raises(hub.CheckpointError, match=f"{place} can't be fetched .*({why})") as caught:
         hub.available()
     assert "\n" not in str(caught.value)
+
+
+def test_published_cards_say_what_their_configurations_say():
+    published = {name: folder for name, folder in hub.checkpoints().items() if (folder / hub.CARD).is_file()}
+    assert {"cnn", "fd_encoder", "cgan"} <= set(published)
+    for name, folder in published.items():
+        assert (folder / hub.CARD).read_text() == card_of(name, hub.describe(name)), name

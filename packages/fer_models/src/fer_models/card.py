@@ -201,6 +201,11 @@ def _onnx(config: dict[str, Any]) -> str:
 
 def _use(name: str, config: dict[str, Any]) -> str:
     """Show how to use it, and say which track it belongs to where that is not FER2013's own."""
+    if config.get("role") == "encoder":
+        return (
+            "Its embeddings are what FD-FER, the Fréchet distance of generated faces, is measured with. It is frozen: "
+            "its\nhash stands in `fer_models/judging/encoder.py`. To recognise emotions, take another classifier."
+        )
     if len(config["metrics"]["test"]["per_class"]) > len(EMOTIONS):
         return (
             "Its labels are FER+'s majorities, on faces that have one: compare its figures with others on FER+ only.\n"
