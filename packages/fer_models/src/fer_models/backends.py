@@ -1,4 +1,4 @@
-"""What a published network runs on: torch, or onnxruntime, which is several times as fast for one face on a CPU."""
+"""What a published network runs on: torch, or onnxruntime, which is about twice as fast on a CPU."""
 
 import hashlib
 from pathlib import Path
