@@ -1,18 +1,18 @@
 """Time the package ``fer`` (https://github.com/JustinShenk/fer), for ``prediction.py --baseline PYTHON``.
 
 Runs in an environment of its own, where ``pip install fer tensorflow "setuptools<80" "opencv-contrib-python<5"`` was
-done, so it imports nothing of ours. Its network is a mini-Xception: in Keras, or as a smaller one in TensorFlow Lite,
-which it takes by itself and which sees one face at a time. Keras' ``predict`` for one face after the other is what
-``deepface`` does.
+done, so it imports none of our packages. Its network is a mini-Xception: in Keras, or as a smaller one in TensorFlow
+Lite, which it takes by itself and which sees one face at a time. Keras' ``predict`` for one face after the other is
+what ``deepface`` does.
 """
 
 import json
-import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
+
+from clock import clocked
 
 try:
     import facenet_pytorch  # noqa: F401  torch must come before TensorFlow, whose LLVM it can't be loaded after
@@ -42,16 +42,6 @@ def main(path: str, rounds: int) -> None:
         for name, (parts, work) in ways.items():
             taken[name].append(clocked(work) / parts)
     print(json.dumps(taken))
-
-
-def clocked(work: Callable[[], object]) -> float:
-    """Measure as ``prediction.py`` does, which can't be imported here."""
-    spent: list[float] = []
-    while sum(spent) < 500:
-        start = time.perf_counter()
-        work()
-        spent.append(1000 * (time.perf_counter() - start))
-    return statistics.median(spent[1:] or spent)
 
 
 if __name__ == "__main__":

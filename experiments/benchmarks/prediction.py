@@ -11,7 +11,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from argparse import ArgumentParser
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from skimage import data
 
+from clock import clocked
 from fer_data.errors import UserError, check_range, sentences
 from fer_models.backends import BACKENDS
 from fer_models.films.stream import EmotionStream
@@ -30,9 +30,6 @@ from fer_models.predict import EmotionPredictor, load
 from fer_models.provenance import machine
 
 WIDTH, HEIGHT, FPS = 640, 480, 30
-
-TURN = 500.0
-"""Milliseconds that each way works in each round, at least; ``baseline_fer.py`` does the same."""
 
 RATIOS = (
     ("onnx: one face", "torch: one face"),
@@ -144,19 +141,6 @@ def report(taken: dict[str, list[float]]) -> None:
             continue
         ratios = [b / a for a, b in zip(taken[fast], taken[slow], strict=True)]
         print(f"{fast} is {statistics.median(ratios):.1f} times as fast as {slow}")
-
-
-def clocked(work: Callable[[], object]) -> float:
-    """Give how many milliseconds something takes when it is done again and again: the median over half a second.
-
-    What came before it in the round has filled the processor's caches, so what is short is done once untimed.
-    """
-    spent: list[float] = []
-    while sum(spent) < TURN:
-        start = time.perf_counter()
-        work()
-        spent.append(1000 * (time.perf_counter() - start))
-    return statistics.median(spent[1:] or spent)
 
 
 def scene(number: int) -> NDArray[np.uint8]:

@@ -41,7 +41,7 @@ KEEP_SECONDS, SWEEP_SECONDS = 600, 60
 """How long uploaded and made files stay on the server's disk, and how often older ones are looked for."""
 
 SESSIONS = 500
-"""So many visitors, or calls of programs, are remembered, each with a copy of the page's settings (20 kB) and what its
+"""So many visitors, or calls of programs, are remembered, each with a copy of the page's settings (160 kB) and what its
 faces take. Gradio would keep 10,000."""
 
 WAITING = 24
