@@ -1,7 +1,8 @@
 """Judge a classifier or a generator: ``python experiments/evaluate.py --checkpoint cnn --data auto --split test``.
 
-Several classifiers are judged together, as an ensemble: their probabilities are averaged. Writes metrics.json, tables,
-figures and one report.html that holds them all.
+Several classifiers are judged together, as an ensemble: their probabilities are averaged; and each alone, for the mean
+and standard deviation of runs that differ by their seed. Writes metrics.json, tables, figures and one report.html that
+holds them all.
 """
 
 import json
@@ -168,6 +169,10 @@ def summary(metrics: dict[str, Any]) -> str:
                 f"macro-F1 {part['f1_macro']:.4f} ({f_low:.4f}-{f_high:.4f})  "
                 f"balanced {part['balanced_accuracy']:.4f}  ECE {part['ece']:.4f}"
             )
+    for key, name in (("accuracy", "accuracy"), ("f1_macro", "macro-F1")) if metrics["alone"] else ():
+        runs = metrics["alone"][key]
+        each, (low, high) = ", ".join(f"{value:.4f}" for value in runs["values"]), runs["ci"]
+        lines.append(f"  each alone  {name} {runs['mean']:.4f} ± {runs['sd']:.4f} ({low:.4f}-{high:.4f}): {each}")
     told = metrics["calibration"]
     if told:
         served = f"as served, with temperature {told['temperature']:.3f}"

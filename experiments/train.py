@@ -3,11 +3,9 @@
 Each model has its own options: ``python experiments/train.py --model cnn --help``.
 """
 
-import json
 import os
 import shlex
 import sys
-import time
 from argparse import ArgumentParser as PlainParser
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -178,6 +176,7 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
 
     from fer_data.datamodule import FER2013DataModule
     from fer_models.registry import task_of
+    from fer_models.training.callbacks import RunRecord
     from fer_models.training.quiet import quiet_lightning
     from fer_models.training.resume import checkpoint_to_resume
 
@@ -195,19 +194,10 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
         raise UserError(f"the run {run_dir} exists already: choose another --name, or continue it with --resume auto")
     facts = _facts(data)
     checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams, facts["data_fingerprint"])
-    trainer = build_trainer(run, run_dir, task)
-    recorded = trainer.is_global_zero and not run.fast_dev_run
+    trainer = build_trainer(run, run_dir, task, RunRecord(run_dir, parser.dump(options), facts))
     if trainer.is_global_zero:
         print(overview(run, trainer, task, data))
-    if recorded:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        (run_dir / "config.yaml").write_text(parser.dump(options))
-        _write_facts(run_dir, facts)
-    start = time.monotonic()
     fit(trainer, task, data, checkpoint)
-    if recorded:
-        # What earlier parts of a resumed run took is not known, so no time is told.
-        _write_facts(run_dir, {**facts, "seconds": None if checkpoint else round(time.monotonic() - start)})
     if trainer.is_global_zero:
         print(_farewell(run, trainer, task.monitor[0], options.data))
 
@@ -262,35 +252,52 @@ def overview(run: Run, trainer: Any, task: Any, data: Any) -> str:
     return "\n".join(lines)
 
 
-def build_trainer(run: Run, run_dir: Path, task: Any) -> Any:
+def build_trainer(run: Run, run_dir: Path, task: Any, record: Any) -> Any:
     """Make the Trainer with its callbacks and loggers; ``log/`` is always written."""
     from lightning import Trainer
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     several = run.num_nodes > 1 or str(run.devices) not in ("1", "auto")
+    slurm = _slurm()
     strategy = run.strategy
     if strategy == "auto" and several:
         strategy = "ddp_find_unused_parameters_true" if task.some_weights_unused else "ddp"
     try:
-        return Trainer(**_trainer_arguments(run, run_dir, task, strategy))
-    except MisconfigurationException as error:
+        trainer = Trainer(**_trainer_arguments(run, run_dir, task, strategy, record, slurm))
+        if slurm and several:
+            slurm.validate_settings(trainer.num_devices, trainer.num_nodes)
+    except (MisconfigurationException, ValueError) as error:
         raise UserError(f"Lightning refuses these options: {error}") from error
+    return trainer
 
 
-def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str) -> dict[str, Any]:
+def _slurm() -> Any:
+    """Give what reads the variables of srun; None where another started this process."""
+    from lightning.fabric.plugins.environments.slurm import SLURMEnvironment
+    from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+
+    if TorchElasticEnvironment.detect() or not SLURMEnvironment.detect():
+        return None
+    # Lightning would leave a checkpoint of its own when the job's time is up, and let any later run under Slurm that
+    # finds one in default_root_dir (by default the working folder) go on from it, unasked.
+    return SLURMEnvironment(auto_requeue=False)
+
+
+def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str, record: Any, slurm: Any) -> dict[str, Any]:
     from fer_models.training.callbacks import AtomicCheckpointIO
     from fer_models.training.trackers import loggers
 
     return dict(
+        default_root_dir=run_dir,  # see _slurm
         max_epochs=run.max_epochs,
         devices=run.devices,
         num_nodes=run.num_nodes,
         accelerator=run.accelerator,
         strategy=strategy,
         precision=run.precision,
-        callbacks=_callbacks(run, run_dir, task),
+        callbacks=_callbacks(run, run_dir, task, record),
         logger=loggers("csv" if run.fast_dev_run else run.logger, run_dir, task.model),
-        plugins=[AtomicCheckpointIO()],
+        plugins=[AtomicCheckpointIO(), *([slurm] if slurm else [])],
         use_distributed_sampler=False,  # ours shares the faces itself, the same way at any number of workers
         enable_progress_bar=sys.stdout.isatty(),
         enable_model_summary=False,
@@ -302,7 +309,7 @@ def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str) -> dic
     )
 
 
-def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
+def _callbacks(run: Run, run_dir: Path, task: Any, record: Any) -> list[Any]:
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 
     from fer_models.tasks.generation import GenerationTask
@@ -327,6 +334,7 @@ def _callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
         callbacks.append(SampleGrid(run_dir / "samples"))
     if not run.fast_dev_run:
         callbacks += [
+            record,
             FirstCheckpoint(checkpoints),
             ModelCheckpoint(checkpoints, filename="best", **keep, **best),
             ModelCheckpoint(checkpoints, filename="last", **keep),
@@ -354,12 +362,6 @@ def _facts(data: Any) -> dict[str, Any]:
         "machine": machine(),
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
     }
-
-
-def _write_facts(run_dir: Path, facts: dict[str, Any]) -> None:
-    from fer_data.files import write_atomically
-
-    write_atomically(run_dir / "run.json", (json.dumps(facts, indent=2) + "\n").encode())
 
 
 def _farewell(run: Run, trainer: Any, metric: str, data: str) -> str:

@@ -2,48 +2,24 @@
 
 import csv
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "fer_data"))
-
-import make_layouts as make
-
 import evaluate
 import export
 import train
-from fer_data.emotions import EMOTIONS, FERPLUS_EMOTIONS, FERPLUS_VOTES, emotion_index
+from fer_data.emotions import EMOTIONS, FERPLUS_EMOTIONS
 from fer_data.fer2013 import load
-from fer_data.synthetic import synthetic_table
-from fer_data.table import USAGES
 from fer_models import hub, predict
 
 SMALL = ["--model", "cnn", "--widths", "[8,16,32,32]", "--accelerator", "cpu", "--batch_size", "16"]
 SMALL += ["--augment", "flip", "--lr", "0.05"]
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write drawn faces as FER2013 and FER+: eight of ten votes name what is drawn, but some faces are no face."""
-    table = synthetic_table(140)
-    folder = tmp_path_factory.mktemp("data")
-    make.write_csv(table, folder / "fer2013.csv")
-    column = {emotion_index(name): i for i, name in enumerate(FERPLUS_VOTES)}
-    lines = [",".join(("Usage", "Image name", *FERPLUS_VOTES))]
-    for row, (usage, label) in enumerate(zip(table.usage, table.labels, strict=True)):
-        votes = [0] * 10
-        votes[column[label]], votes[7] = (8, 2) if row % 10 else (1, 0)
-        votes[9] = 10 - sum(votes)
-        lines.append(",".join([USAGES[usage], "", *map(str, votes)]))
-    (folder / "fer2013new.csv").write_text("\n".join(lines) + "\n")
-    return folder
-
-
-def test_votes_are_learnt_and_not_published(data: Path, tmp_path: Path):
-    run = ["--data", str(data), "--ferplus_weight", "1", "--max_epochs", "8", "--run_dir", str(tmp_path)]
+def test_votes_are_learnt_and_not_published(ferplus: Path, tmp_path: Path):
+    run = ["--data", str(ferplus), "--ferplus_weight", "1", "--max_epochs", "8", "--run_dir", str(tmp_path)]
     train.main([*SMALL, *run, "--name", "votes", "--dropout", "0"])
     folder = tmp_path / "cnn" / "votes"
     with (folder / "log" / "version_0" / "metrics.csv").open(newline="") as file:
@@ -62,8 +38,8 @@ def test_votes_are_learnt_and_not_published(data: Path, tmp_path: Path):
 
 
 @pytest.mark.parametrize("more", [["--sam_rho", "0.05", "--sam_from", "0"], ["--cutmix", "1", "--balance", "loss"]])
-def test_votes_go_with_the_other_options(data: Path, more: list[str]):
-    train.main([*SMALL, "--data", str(data), "--ferplus_weight", "0.3", "--fast_dev_run", *more])
+def test_votes_go_with_the_other_options(ferplus: Path, more: list[str]):
+    train.main([*SMALL, "--data", str(ferplus), "--ferplus_weight", "0.3", "--fast_dev_run", *more])
 
 
 def test_votes_that_are_not_there_are_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
@@ -72,28 +48,28 @@ def test_votes_that_are_not_there_are_a_sentence(tmp_path: Path, capsys: pytest.
     assert "no FER+ votes: put fer2013new.csv" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
-def test_ferplus_labels_are_a_track_of_their_own(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_ferplus_labels_are_a_track_of_their_own(ferplus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     """Train, judge and export on FER+'s eight labels, which no command mixes with FER2013's seven."""
     run, published = tmp_path / "cnn" / "eight", tmp_path / "published"
     train.main(
-        [*SMALL, "--data", f"ferplus:{data}", "--max_epochs", "1", "--run_dir", str(tmp_path), "--name", "eight"]
+        [*SMALL, "--data", f"ferplus:{ferplus}", "--max_epochs", "1", "--run_dir", str(tmp_path), "--name", "eight"]
     )
-    export.main([str(run), str(published), "--data", f"ferplus:{data}"])
+    export.main([str(run), str(published), "--data", f"ferplus:{ferplus}"])
     config = json.loads((published / "config.json").read_text())
     assert config["labels"] == list(FERPLUS_EMOTIONS) and config["network_config"]["num_classes"] == 8
     metrics = config["metrics"]["test"]
-    faces = load(f"ferplus:{data}")
-    assert metrics["n"] == (faces.usage == 2).sum() < (load(str(data)).usage == 2).sum()
+    faces = load(f"ferplus:{ferplus}")
+    assert metrics["n"] == (faces.usage == 2).sum() < (load(str(ferplus)).usage == 2).sum()
     assert list(metrics["per_class"]) == list(FERPLUS_EMOTIONS)
     assert "Classifier of 8" in (published / "README.md").read_text()
     capsys.readouterr()
     judged = ["--checkpoint", str(published), "--out", str(tmp_path / "report")]
-    evaluate.main([*judged, "--data", f"ferplus:{data}", "--json"])
+    evaluate.main([*judged, "--data", f"ferplus:{ferplus}", "--json"])
     assert json.loads(capsys.readouterr().out)["confusion"] == metrics["confusion"]
     for command, words in (
-        (lambda: evaluate.main([*judged, "--data", str(data)]), "give --data ferplus:PATH"),
-        (lambda: evaluate.main(["--checkpoint", "cnn", "--data", f"ferplus:{data}"]), "without ferplus:"),
-        (lambda: export.main([str(run), str(published), "--data", str(data)]), "fingerprint"),
+        (lambda: evaluate.main([*judged, "--data", str(ferplus)]), "give --data ferplus:PATH"),
+        (lambda: evaluate.main(["--checkpoint", "cnn", "--data", f"ferplus:{ferplus}"]), "without ferplus:"),
+        (lambda: export.main([str(run), str(published), "--data", str(ferplus)]), "fingerprint"),
     ):
         with pytest.raises(SystemExit):
             command()
@@ -102,5 +78,5 @@ def test_ferplus_labels_are_a_track_of_their_own(data: Path, tmp_path: Path, cap
         predict.load(str(published))
 
 
-def test_ferplus_votes_go_with_ferplus_labels(data: Path):
-    train.main([*SMALL, "--data", f"ferplus:{data}", "--ferplus_weight", "0.3", "--mixup", "0.2", "--fast_dev_run"])
+def test_ferplus_votes_go_with_ferplus_labels(ferplus: Path):
+    train.main([*SMALL, "--data", f"ferplus:{ferplus}", "--ferplus_weight", "0.3", "--mixup", "0.2", "--fast_dev_run"])

@@ -84,12 +84,19 @@ def test_evaluate_judges_an_ensemble_and_says_of_what(
 ):
     monkeypatch.chdir(tmp_path)
     evaluate.main(["--checkpoint", "first", "--checkpoint", "second", *DATA, "--tta", "ten-crop"])
-    assert capsys.readouterr().out.startswith("first+second on PrivateTest, ten-crop:\n")
+    told = capsys.readouterr().out
+    assert told.startswith("first+second on PrivateTest, ten-crop:\n")
     out = tmp_path / "reports" / "first+second-test-ten-crop"
     found = json.loads((out / "metrics.json").read_text())
     assert (found["members"], found["tta"]) == (["first", "second"], "ten-crop")
     page = (out / "report.html").read_text()
     assert "mean of the probabilities of first, second" in page and "ten crops" in page
+    runs = found["alone"]["accuracy"]
+    each = [
+        evaluation.evaluate([hub.load(name)], synthetic_table(350), "test", "ten-crop")[0] for name in found["members"]
+    ]
+    assert runs["values"] == [alone["accuracy"] for alone in each]
+    assert f"each alone  accuracy {runs['mean']:.4f} ± {runs['sd']:.4f}" in told and f"± {runs['sd']:.4f}" in page
 
 
 def test_export_records_the_looks(checkpoints: Path):

@@ -78,6 +78,26 @@ def test_same_seed_same_weights(tmp_path: Path):
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
+def test_a_run_that_goes_on_adds_its_time_and_one_that_is_done_stays_as_it_is(tmp_path: Path):
+    short = [*SMALL, "--limit_train_batches=4", f"--run_dir={tmp_path}", "--name=one", "--resume=auto"]
+    record = tmp_path / "cnn" / "one" / "run.json"
+
+    def files() -> dict[Path, int]:
+        return {path: path.stat().st_mtime_ns for path in (*record.parent.rglob("*.ckpt"), record)}
+
+    train.main([*short, "--max_epochs=1"])
+    last = record.parent / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    assert checkpoint["callbacks"]["RunRecord"]["seconds"] > 0
+    checkpoint["callbacks"]["RunRecord"]["seconds"] = 1e6
+    torch.save(checkpoint, last)
+    train.main([*short, "--max_epochs=2"])
+    assert 1e6 <= json.loads(record.read_text())["seconds"] < 2e6
+    before = files()
+    train.main([*short, "--max_epochs=2"])
+    assert files() == before
+
+
 def test_export_holds_what_was_trained(run: Path, checkpoint: Path):
     trained, published = hub.load_any(str(run / "checkpoints" / "best.ckpt")), hub.load(str(checkpoint))
     images = synthetic_table(70, seed=5).images

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fer_models.metrics.classification import judge, summary, training_metrics
+from fer_models.metrics.classification import judge, spread, summary, training_metrics
 
 
 def random_case(n: int = 600) -> tuple[torch.Tensor, torch.Tensor]:
@@ -54,6 +54,13 @@ def test_interval_agrees_with_the_binomial():
     low, high = found["accuracy_ci"]
     assert low == pytest.approx(found["accuracy"] - 1.96 * error, abs=0.003)
     assert high == pytest.approx(found["accuracy"] + 1.96 * error, abs=0.003)
+
+
+def test_spread_of_three_seeds():
+    """Student's t at 97.5% with two degrees of freedom is 4.303, as tables print it."""
+    found = spread([0.70, 0.72, 0.74])
+    assert (found["mean"], found["sd"]) == (pytest.approx(0.72), pytest.approx(0.02))
+    assert found["ci"] == pytest.approx([0.72 - 4.303 * 0.02 / 3**0.5, 0.72 + 4.303 * 0.02 / 3**0.5], abs=1e-5)
 
 
 def test_macro_averages_leave_out_what_never_occurs():

@@ -78,14 +78,18 @@ def test_an_ensemble_gives_the_mean_of_its_members_probabilities(small: hub.Chec
     apart = [EmotionPredictor(member).classify(faces) for member in (small, other)]
     assert np.abs(apart[0] - apart[1]).max() > 0.01
     assert np.allclose(probabilities, np.mean(apart, axis=0), atol=1e-6)
-    assert metrics["accuracy"] == pytest.approx(
-        float((np.mean(apart, axis=0).argmax(1) == TABLE.labels[chosen]).mean())
-    )
+    labels = TABLE.labels[chosen]
+    assert metrics["accuracy"] == pytest.approx(float((np.mean(apart, axis=0).argmax(1) == labels).mean()))
+    alone = metrics["alone"]["accuracy"]["values"]
+    assert alone == pytest.approx([float((answer.argmax(1) == labels).mean()) for answer in apart])
 
 
 def test_an_ensemble_of_a_network_with_itself_is_that_network(small: hub.Checkpoint):
     (alone, one, _), (together, two, _) = evaluate([small], TABLE), evaluate([small, small], TABLE)
-    assert torch.equal(one, two) and alone == together
+    assert torch.equal(one, two) and alone["alone"] is None
+    runs = together["alone"]["accuracy"]
+    assert (runs["mean"], runs["sd"]) == (together["accuracy"], 0)
+    assert {**alone, "alone": None} == {**together, "alone": None}
 
 
 def test_what_is_no_classifier_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch):

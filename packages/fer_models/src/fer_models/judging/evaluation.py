@@ -17,7 +17,7 @@ from fer_data.table import USAGES, FaceTable
 from fer_models.backends import backend_of
 from fer_models.hub import Checkpoint
 from fer_models.judging import calibration
-from fer_models.metrics.classification import judge
+from fer_models.metrics.classification import judge, spread
 from fer_models.networks.base import Classifier
 
 Split = Literal["val", "test"]
@@ -37,6 +37,9 @@ JUDGED: dict[str, tuple[Split, Tta]] = {
     "test_tta": ("test", "flip"),
 }
 """The figures of a published checkpoint: key in ``metrics`` of its ``config.json`` -> split and looks."""
+
+SPREAD = ("accuracy", "f1_macro", "balanced_accuracy")
+"""The figures that are told of each member of an ensemble."""
 
 Answers = dict[Split, tuple[Tensor, Tensor]]
 """Probabilities (N, 7) and labels (N,) by split."""
@@ -134,8 +137,9 @@ def evaluate(
 
     Returns:
         The metrics (see ``judge``) with ``split``, ``tta`` and, for ``test``, ``test_dedup``: the same metrics on
-        PrivateTest without the faces that also stand in Training or PublicTest; the probabilities (N, 7); and the N
-        faces' positions in the table.
+        PrivateTest without the faces that also stand in Training or PublicTest; and ``alone``, for each of ``SPREAD``
+        how the members of an ensemble do without each other (see ``spread``), None for a single one. Then the
+        probabilities (N, 7), and the N faces' positions in the table.
 
     Raises:
         UserError: A checkpoint is of no classifier, or has other emotions than the table.
@@ -148,6 +152,10 @@ def evaluate(
     probabilities = torch.stack(answers).mean(0)
     labels = torch.from_numpy(table.labels[chosen]).long()
     metrics = {"split": split, "usage": SPLITS[split], "tta": tta, **judge(probabilities, labels)}
+    metrics["alone"] = None
+    if len(checkpoints) > 1:
+        alone = [judge(answer, labels) for answer in answers]
+        metrics["alone"] = {key: spread([member[key] for member in alone]) for key in SPREAD}
     metrics["test_dedup"] = None
     if split == "test":
         unique = torch.from_numpy(dedup_test_mask(table)[chosen])

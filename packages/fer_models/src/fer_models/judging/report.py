@@ -4,7 +4,7 @@ import base64
 import html
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -204,11 +204,25 @@ def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, 
         title,
         how=_how(metrics),
         tables=tables
+        + _each_alone(metrics["members"], metrics["alone"])
         + _as_served(metrics["calibration"])
         + "<h2>Each emotion</h2>"
         + per_class.round(3).rename_axis(None).to_html(border=0),
         pictures={_TITLES[name]: content for name, content in pictures.items()},
     )
+
+
+def _each_alone(members: Sequence[str], alone: Mapping[str, Mapping[str, Any]] | None) -> str:
+    """Tell how an ensemble's members do without each other."""
+    if not alone:
+        return ""
+    columns = {key: [f"{value:.4f}" for value in runs["values"]] for key, runs in alone.items()}
+    for key, runs in alone.items():
+        low, high = runs["ci"]
+        columns[key] += [f"{runs['mean']:.4f} ± {runs['sd']:.4f} ({low:.4f} to {high:.4f})"]
+    rows = [*members, "mean ± sd (95% interval, Student's t)"]
+    table: str = pd.DataFrame(columns, rows).to_html(border=0)
+    return f"<h2>Each alone</h2>{table}"
 
 
 def _as_served(calibration: dict[str, Any] | None) -> str:

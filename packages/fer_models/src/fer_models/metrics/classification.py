@@ -1,9 +1,11 @@
 """Metrics of recognition: a few while training, all of them with intervals when a model is judged."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from scipy import stats
 from torch import Tensor
 from torchmetrics import MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
@@ -83,6 +85,20 @@ def share_interval(hits: int, n: int) -> list[float] | None:
     z, share = 1.96, hits / n
     centre, reach = share + z**2 / (2 * n), z * (share * (1 - share) / n + (z / (2 * n)) ** 2) ** 0.5
     return [(centre - reach) / (1 + z**2 / n), (centre + reach) / (1 + z**2 / n)]
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Tell how runs that differ by their seed agree.
+
+    Args:
+        values: One figure of each of two runs or more.
+
+    Returns:
+        ``values``, ``mean``, ``sd`` (of the sample), and ``ci``, the mean's 95% interval by Student's t.
+    """
+    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
+    reach = float(stats.t.ppf(0.975, len(values) - 1)) * sd / len(values) ** 0.5
+    return {"values": [float(value) for value in values], "mean": mean, "sd": sd, "ci": [mean - reach, mean + reach]}
 
 
 def summary(confusion: Tensor) -> dict[str, float]:

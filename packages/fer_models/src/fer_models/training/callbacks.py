@@ -1,6 +1,7 @@
 """What happens around training: averaged weights, checkpoints that are whole, a line an epoch, curves."""
 
 import csv
+import json
 import os
 import time
 from pathlib import Path
@@ -78,6 +79,54 @@ class EpochLine(Callback):
         text = "  ".join(f"{key} {value:.4f}" for key, value in sorted(shown.items()))
         seconds = time.monotonic() - self._start
         print(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}  {text}  {seconds:.0f} s", flush=True)
+
+
+class RunRecord(Callback):
+    """Write what a run is when it begins to train, and how long it trained when it ends; if all is done, nothing.
+
+    The time goes on where a resumed run's checkpoint left it, so it is that of the epochs that made the weights.
+
+    Args:
+        run_dir: The run's folder.
+        options: YAML, for ``config.yaml``.
+        facts: JSON builtins, for ``run.json``, where ``seconds`` is added.
+    """
+
+    def __init__(self, run_dir: Path, options: str, facts: dict[str, Any]) -> None:
+        self.run_dir, self.options, self.facts = run_dir, options, facts
+        self.seconds: float | None = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what a checkpoint keeps."""
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint."""
+        self.seconds = state_dict["seconds"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock, and write."""
+        self._start = time.monotonic()
+        if trainer.global_step == 0:
+            self.seconds = 0.0
+        if trainer.is_global_zero:
+            write_atomically(self.run_dir / "config.yaml", self.options.encode())
+            self._write(self.facts)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Count the epoch's time; checkpoints are saved after this."""
+        now = time.monotonic()
+        if self.seconds is not None:  # else resumed from a checkpoint that didn't tell
+            self.seconds += now - self._start
+        self._start = now
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the time."""
+        if trainer.is_global_zero:
+            self._write({**self.facts, "seconds": None if self.seconds is None else round(self.seconds)})
+
+    def _write(self, facts: dict[str, Any]) -> None:
+        write_atomically(self.run_dir / "run.json", (json.dumps(facts, indent=2) + "\n").encode())
 
 
 class FirstCheckpoint(Callback):
