@@ -314,13 +314,13 @@ def _callbacks(run: Run, run_dir: Path, task: Any, record: Any) -> list[Any]:
 
     from fer_models.tasks.generation import GenerationTask
     from fer_models.training.callbacks import (
+        EMA,
         Curves,
         EpochLine,
         FirstCheckpoint,
         RandomnessOfEpoch,
         SampleGrid,
         StopAtNonFinite,
-        ema,
     )
     from fer_models.training.trackers import BestInTracker
 
@@ -342,7 +342,7 @@ def _callbacks(run: Run, run_dir: Path, task: Any, record: Any) -> list[Any]:
     if run.patience:
         callbacks.append(EarlyStopping(patience=run.patience, **best))
     if run.ema_decay:
-        callbacks.append(ema(run.ema_decay))
+        callbacks.append(EMA(run.ema_decay))
     if sys.stdout.isatty():
         callbacks.append(RichProgressBar(leave=False))
     callbacks.append(BestInTracker())

@@ -1,17 +1,16 @@
 """Averaged weights, curves and freezing, in real fits."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from lightning import Callback, LightningModule, Trainer
-from torch.optim.swa_utils import AveragedModel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from fer_data.datamodule import FER2013DataModule
 from fer_models.tasks.classification import ClassificationTask, warmup_cosine
-from fer_models.training.callbacks import draw_curves, ema, read_metrics
+from fer_models.training.callbacks import EMA, StopAtNonFinite, draw_curves, read_metrics
 
 SMALL = {"widths": [4, 8, 8, 8]}
 
@@ -48,7 +47,7 @@ class Recorder(Callback):
 
 def test_the_average_is_what_is_validated_and_left_at_the_end():
     recorder, task = Recorder(), ClassificationTask("cnn", SMALL)
-    fit(task, 2, recorder, ema(0.5))
+    fit(task, 2, recorder, EMA(0.5))
     average = recorder.steps[0]
     for n, weights in enumerate(recorder.steps[1:], 1):
         average = average.lerp(weights, 1 - min(0.5, (1 + n) / (10 + n)))
@@ -57,28 +56,43 @@ def test_the_average_is_what_is_validated_and_left_at_the_end():
     assert not torch.allclose(average, recorder.steps[-1])
 
 
-def test_the_average_of_buffers_too_and_few_reads_for_many_weights():
-    class Reads(TorchDispatchMode):
-        """Count how often a value is read out of a tensor, which is when a GPU makes the program wait."""
+def test_buffers_are_averaged_too_and_counts_are_copied():
+    class Buffers(Callback):
+        means: ClassVar[list[torch.Tensor]] = []
 
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+            self.means.append(pl_module.network.stem[1].running_mean.clone())
+
+    task = ClassificationTask("cnn", SMALL)
+    fit(task, 1, Buffers(), EMA(0.5))
+    average = Buffers.means[0]
+    for n, mean in enumerate(Buffers.means[1:], 1):
+        average = average.lerp(mean, 1 - (1 + n) / (10 + n))
+    assert torch.allclose(task.network.stem[1].running_mean, average, atol=1e-6)
+    assert task.network.stem[1].num_batches_tracked == len(Buffers.means) > 2
+
+
+def test_no_step_waits_for_the_device():
+    """A value that is read out of a tensor makes a GPU finish all it was given; a step must not."""
+
+    class Reads(TorchDispatchMode):
         count = 0
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
             self.count += func is torch.ops.aten._local_scalar_dense.default
             return func(*args, **(kwargs or {}))
 
-    network = torch.nn.Sequential(*[torch.nn.BatchNorm1d(2) for _ in range(20)]).train()
-    averaged = AveragedModel(network, use_buffers=True, **ema(0.5)._kwargs)
-    means = []
-    for _ in range(3):
-        network(torch.randn(8, 2))
-        means.append(network[0].running_mean.clone())
-        with Reads() as reads:
-            averaged.update_parameters(network)
-    average = means[0].lerp(means[1], 1 - 2 / 11).lerp(means[2], 1 - 3 / 12)
-    assert torch.allclose(averaged.module[0].running_mean, average)
-    assert all(layer.num_batches_tracked == 3 for layer in averaged.module)
-    assert reads.count <= 3  # two are torch's own
+    class AfterEach(Callback):
+        counts: ClassVar[list[int]] = []
+
+        def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *args: Any) -> None:
+            self.counts.append(reads.count)
+
+    task = ClassificationTask("cnn", SMALL)
+    with Reads() as reads:
+        fit(task, 1, StopAtNonFinite(), EMA(0.5), AfterEach(), augment="strong", augment_on="device", data_on="device")
+    assert len(AfterEach.counts) > 2 and AfterEach.counts[0] > 0  # StopAtNonFinite looks, at the first batch
+    assert len(set(AfterEach.counts)) == 1
 
 
 def test_the_rate_climbs_and_falls():

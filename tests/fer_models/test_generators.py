@@ -18,7 +18,7 @@ from fer_models.networks import GENERATORS
 from fer_models.networks.base import Adversarial, Inverter
 from fer_models.registry import task_of
 from fer_models.tasks.gan import GANTask
-from fer_models.training.callbacks import ema
+from fer_models.training.callbacks import EMA
 from fer_models.training.diff_augment import brighten, contrast, cut_out, diff_augment, shift
 from fer_models.training.losses import gaussian_nll, gradient_penalty, kl_divergence
 
@@ -177,7 +177,7 @@ def test_both_networks_learn_and_figures_are_logged(name: str):
     torch.manual_seed(0)
     task = task_of(name)(name, TINY[name], discriminator_width=4, r1=1.0)  # type: ignore[call-arg]
     before = {key: weight.clone() for key, weight in task.named_parameters()}
-    trainer = fit(task, callbacks=[ema(0.9)])
+    trainer = fit(task, callbacks=[EMA(0.9)])
     changed = {key for key, weight in task.named_parameters() if not torch.equal(weight, before[key])}
     # The last bias may stay: the hinge's pushes from real and generated faces cancel out there at first.
     assert set(before) - changed <= {"discriminator.real.bias", "discriminator.layers.8.bias"}

@@ -14,7 +14,7 @@ from lightning import Callback, LightningModule, Trainer
 from lightning.pytorch.callbacks import BaseFinetuning, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from torch import Tensor
+from torch.optim.swa_utils import AveragedModel
 
 from fer_data.emotions import EMOTIONS
 from fer_data.errors import UserError
@@ -30,24 +30,46 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 
-def ema(decay: float) -> WeightAveraging:
+class EMA(WeightAveraging):
     """Keep an exponential moving average of the weights; it is what is validated and published.
 
     Early in training the average follows faster, as in Tacotron and TensorFlow's ``ExponentialMovingAverage``:
-    the decay of update n is ``min(decay, (1 + n) / (10 + n))``.
+    the decay of update n is ``min(decay, (1 + n) / (10 + n))``. Lightning's own would ask the GPU three times a step
+    how many updates there were, and wait for it; here the host counts.
 
     Args:
         decay: Share of the old average that is kept at each step, e.g. 0.999.
     """
 
-    def average(averaged: list[Tensor], current: list[Tensor], updates: Tensor | int) -> None:
-        if not averaged[0].is_floating_point():  # what batch normalisation counts; torch passes each type by itself
-            torch._foreach_copy_(averaged, current)
-            return
-        n = int(updates)  # a GPU waits here: once a step, not once for each weight
-        torch._foreach_lerp_(averaged, current, 1 - min(decay, (1 + n) / (10 + n)))
+    def __init__(self, decay: float) -> None:
+        super().__init__(use_buffers=True)
+        self.decay, self.updates = decay, 0
 
-    return WeightAveraging(multi_avg_fn=average, use_buffers=True)
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Read how many updates a resumed run had."""
+        self.updates = int(self._averaged().n_averaged)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the average towards the weights."""
+        averaged, n = self._averaged(), self.updates
+        own, current = (
+            [tensor.detach() for tensor in (*module.parameters(), *module.buffers())]
+            for module in (averaged.module, pl_module)
+        )
+        weight = 1 - min(self.decay, (1 + n) / (10 + n)) if n else 1.0
+        floats = [k for k, tensor in enumerate(own) if tensor.is_floating_point()]
+        counts = [k for k, tensor in enumerate(own) if not tensor.is_floating_point()]  # batch normalisation's
+        torch._foreach_lerp_([own[k] for k in floats], [current[k] for k in floats], weight)
+        if counts:
+            torch._foreach_copy_([own[k] for k in counts], [current[k] for k in counts])
+        averaged.n_averaged += 1
+        self.updates += 1
+
+    def _averaged(self) -> AveragedModel:
+        assert self._average_model is not None  # made when fitting begins
+        return self._average_model
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

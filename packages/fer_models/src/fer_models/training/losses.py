@@ -18,7 +18,8 @@ def soft_targets(labels: Tensor, num_classes: int, smoothing: float = 0.0) -> Te
     Returns:
         (B, K), rows sum to 1.
     """
-    return F.one_hot(labels, num_classes) * (1 - smoothing) + smoothing / num_classes
+    # F.one_hot reads the smallest and the largest label, for which a device has to be waited for.
+    return torch.eye(num_classes, device=labels.device)[labels] * (1 - smoothing) + smoothing / num_classes
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor, class_weights: Tensor | None = None) -> Tensor:
