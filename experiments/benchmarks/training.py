@@ -17,6 +17,7 @@ from typing import Any
 import pandas as pd
 import torch
 from lightning import Callback, LightningModule, Trainer, seed_everything
+from lightning.fabric.utilities import move_data_to_device
 
 from fer_data.datamodule import FER2013DataModule
 from fer_data.errors import UserError, check_range, sentences
@@ -41,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--precision", choices=PRECISIONS, default="32-true", help="default: 32-true")
     parser.add_argument("--batch_size", type=int, default=128, help="default: 128")
     parser.add_argument("--num_workers", type=int, default=0, help="default: 0")
+    parser.add_argument("--augment", default="medium", help="as for train.py (default: medium)")
+    parser.add_argument(
+        "--augment_on", choices=["workers", "device"], default="workers", help="as for train.py (default: workers)"
+    )
+    parser.add_argument("--data_on", choices=["host", "device"], default="host", help="as for train.py (default: host)")
     parser.add_argument("--steps", type=int, default=60, help="batches of one measurement (default: 60)")
     parser.add_argument("--rounds", type=int, default=5, help="measurements of each (default: 5)")
     parser.add_argument("--out", type=Path, help="a CSV file for the table")
@@ -69,11 +75,13 @@ def benchmark(options: Namespace) -> None:
     table = pd.DataFrame([{"model": model, **measure(model, options)} for model in models])
     print(
         f"{machine()}; {options.accelerator}, batch {options.batch_size}, {options.precision}, "
-        f"{options.num_workers} workers; faces/s, median of {options.rounds} rounds of {options.steps} batches"
+        f"{options.num_workers} workers, augmentation {options.augment} on {options.augment_on}, data on "
+        f"{options.data_on}; faces/s, median of {options.rounds} rounds of {options.steps} batches"
     )
     print(table.to_string(index=False, float_format="{:,.3f}".format))
     if options.out:
-        facts = {key: getattr(options, key) for key in ("accelerator", "precision", "batch_size", "num_workers")}
+        told = ("accelerator", "precision", "batch_size", "num_workers", "augment", "augment_on", "data_on")
+        facts = {key: getattr(options, key) for key in told}
         written = table.assign(**facts, steps=options.steps, rounds=options.rounds, machine=machine())
         write_atomically(options.out, written.to_csv(index=False).encode())
 
@@ -83,8 +91,9 @@ def measure(model: str, options: Namespace) -> dict[str, float]:
     seed_everything(0, verbose=False)
     task = ClassificationTask(model, {})
     data = FER2013DataModule(
-        options.data, options.batch_size, num_workers=options.num_workers, preprocess=task.preprocess
-    )
+        options.data, options.batch_size, options.num_workers, options.augment,
+        augment_on=options.augment_on, data_on=options.data_on, preprocess=task.preprocess,
+    )  # fmt: skip
     if len(data.train_dataloader()) < WARM_UP + options.steps:
         raise UserError(
             f"--steps {options.steps}: {options.data} has {len(data.train_dataloader())} batches of "
@@ -154,8 +163,10 @@ def bare_loop(data: FER2013DataModule, task: ClassificationTask, options: Namesp
     steps = WARM_UP + options.steps
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, warmup_cosine(steps, steps / 2))
     scaler = torch.amp.GradScaler(device, enabled=options.precision == "16-mixed")
-    for batch in batches(data, options):
-        images, labels = (batch[key].to(device, non_blocking=True) for key in ("image", "label"))
+    for loaded in batches(data, options):
+        there = move_data_to_device(loaded, torch.device(device))
+        batch = data.on_after_batch_transfer(there, 0)  # augments, where --augment_on is device
+        images, labels = batch["image"], batch["label"]
         with torch.autocast(device, PRECISIONS[options.precision], enabled=options.precision != "32-true"):
             loss = soft_cross_entropy(network(images), soft_targets(labels, 7, 0.1))
         optimizer.zero_grad()

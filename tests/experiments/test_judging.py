@@ -292,8 +292,9 @@ def test_the_published_figures_are_what_the_published_weights_give():
     verify.main([str(ROOT / "checkpoints" / "cnn"), "--data", str(REAL)])
 
 
-def test_speed_of_training_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    argv = ["--data", "synthetic:70", "--batch_size", "4", "--steps", "2", "--rounds", "2"]
+@pytest.mark.parametrize("where", [[], ["--augment", "strong", "--augment_on", "device", "--data_on", "device"]])
+def test_speed_of_training_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str], where: list[str]):
+    argv = ["--data", "synthetic:70", "--batch_size", "4", "--steps", "2", "--rounds", "2", *where]
     training.main([*argv, "--precision", "bf16-mixed", "--out", str(tmp_path / "speed.csv")])
     (row,) = read_csv(tmp_path / "speed.csv")
     assert row["model"] == "cnn" and row["machine"] in capsys.readouterr().out
@@ -321,5 +322,6 @@ def test_speed_of_all_classifiers(tmp_path: Path):
 @pytest.mark.parametrize("precision", training.PRECISIONS)
 def test_speed_on_a_gpu(tmp_path: Path, precision: str):
     argv = ["--data", "synthetic:350", "--batch_size", "16", "--steps", "3", "--rounds", "1", "--accelerator", "gpu"]
+    argv += ["--augment_on", "device", "--data_on", "device"]
     training.main([*argv, "--precision", precision, "--out", str(tmp_path / "speed.csv")])
     assert float(read_csv(tmp_path / "speed.csv")[0]["lightning"]) > 0
