@@ -2,9 +2,6 @@
 
 One network for each fold is trained on the other folds of Training, by train.py with the options given, and asked about
 its own fold. No other split is looked at. The same command again goes on where it was stopped.
-
-``--teacher A --teacher B --data auto`` trains nothing and asks published classifiers or runs, whose answers are
-averaged: what a small network then learns from is an ensemble (Hinton et al. 2015, https://arxiv.org/abs/1503.02531).
 """
 
 import shlex
@@ -22,44 +19,19 @@ from fer_data.errors import UserError, check_range, sentences
 from fer_data.table import FaceTable
 from fer_models.networks import CLASSIFIERS
 
-SEEN = -1
-"""Stands for the fold of a face that the networks asked about it may have learnt from."""
-
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Make soft labels as the command line says."""
     parser = ArgumentParser(prog="soft_labels.py", description=__doc__, allow_abbrev=False)
     parser.add_argument("--out", type=Path, required=True, help="the .npz to write")
     parser.add_argument("--folds", type=int, default=3, help="number of networks (default: 3)")
-    parser.add_argument("--teacher", action="append", metavar="CHECKPOINT", help="ask this one; several are averaged")
     parser.epilog = "All other options are train.py's; each network trains on one device."
     own, rest = parser.parse_known_args(argv)
     with sentences():
         check_range("--folds", own.folds, 2, 100)
         if own.out.suffix != ".npz":
             raise UserError(f"--out {own.out} must end in .npz")
-        if own.teacher:
-            distil(own.out, own.teacher, rest)
-        else:
-            cross_fit(own.out, own.folds, rest)
-
-
-def distil(out: Path, teachers: Sequence[str], rest: Sequence[str]) -> None:
-    """Ask trained classifiers about Training, and write the mean of their answers."""
-    from fer_data.fer2013 import TRAINING, load
-    from fer_models.hub import load_any
-    from fer_models.judging.evaluation import predict_faces
-
-    parser = ArgumentParser(prog="soft_labels.py --teacher", allow_abbrev=False)
-    parser.add_argument("--data", default="auto", help="as for train.py (default: auto)")
-    parser.add_argument("--device", default="cpu", help="e.g. cpu or cuda (default: cpu)")
-    options = parser.parse_args(rest)
-    table = load(options.data)
-    training = table.take(table.usage == TRAINING)
-    answers = [
-        predict_faces(load_any(name), training.images, tta="flip", device=options.device).numpy() for name in teachers
-    ]
-    write(out, table, np.mean(answers, axis=0), np.full(len(training.labels), SEEN))
+        cross_fit(own.out, own.folds, rest)
 
 
 def write(out: Path, table: FaceTable, probabilities: np.ndarray, fold_of: np.ndarray) -> None:

@@ -35,7 +35,7 @@ def test_records_trains_judges_and_exports_all_and_trains_nothing_twice(ferplus:
     }  # fmt: skip
     assert [published[f"resnet-seed{k}"].config["training"]["seed"] for k in range(3)] == [0, 1, 2]
     assert len(published["resnet-ferplus"].labels) == 8
-    assert f"--soft_labels {out}/soft.npz" in published["cnn"].config["training"]["command"]
+    assert published["cnn"].config["training"]["teacher"] == [f"{out}/runs/resnet/seed{k}" for k in range(3)]
 
     runs = sorted(out.glob("runs/*/*/checkpoints/*.ckpt"))
     trained = {path: path.stat().st_mtime_ns for path in runs}

@@ -10,7 +10,6 @@ import torch
 import soft_labels
 import train
 from fer_data.fer2013 import fingerprint, load
-from fer_models import hub
 from fer_models.hub import load_run
 from fer_models.judging.evaluation import predict_faces
 
@@ -55,19 +54,6 @@ def test_each_fold_is_asked_of_a_network_that_has_not_seen_it(tmp_path: Path, mo
     train.main([*SMALL, "--soft_labels", str(out), "--soft_label_weight", "0.3", "--mixup", "0.2", "--fast_dev_run"])
 
 
-def test_teachers_are_asked_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    teachers = [str(Path(__file__).parents[2] / "checkpoints" / name) for name in ("cnn", "fd_encoder")]
-    out = tmp_path / "soft.npz"
-    soft_labels.main(["--out", str(out), *(f"--teacher={name}" for name in teachers), "--data", DATA])
-    table = load(DATA)
-    training = table.images[table.usage == 0]
-    answers = torch.stack([predict_faces(hub.load(name), training, tta="flip") for name in teachers])
-    with np.load(out) as content:
-        assert np.allclose(content["probabilities"], answers.mean(0), atol=1e-5) and (content["fold"] == -1).all()
-    assert "next: train.py --soft_labels" in capsys.readouterr().out
-    train.main([*SMALL, "--soft_labels", str(out), "--fast_dev_run"])
-
-
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -75,8 +61,6 @@ def test_teachers_are_asked_together(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["--out", "soft.npz", "--folds", "1", *SMALL], "--folds is 1"),
         (["--out", "soft.npz", *SMALL, "--fast_dev_run"], "--fast_dev_run leaves no network"),
         (["--out", "soft.npz", *SMALL, "--colour"], "--colour"),
-        (["--out", "soft.npz", "--teacher", "cgan", "--data", DATA], "no classifier"),
-        (["--out", "soft.npz", "--teacher", "cnn", *SMALL], "--model"),
     ],
 )
 def test_wrong_options_end_with_a_sentence(argv: list[str], words: str, capsys: pytest.CaptureFixture[str]):

@@ -1,11 +1,15 @@
 """What a classifier learns from, beside the label."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from fer_data.errors import UserError
+from fer_models import hub
+from fer_models.networks import NETWORKS
 from fer_models.tasks.classification import ClassificationTask
 from fer_models.training.losses import soft_cross_entropy, soft_targets
 
@@ -34,6 +38,48 @@ def test_soft_labels_take_their_share_of_the_target(faces: torch.Tensor, monkeyp
     without = task.training_step({"image": faces, "label": LABELS}, 0)
     assert torch.allclose(without, soft_cross_entropy(task(faces), soft_targets(LABELS, 7, 0.1)))
     assert not torch.allclose(loss, without)
+
+
+@pytest.mark.parametrize("weight", [0.3, 1.0])
+def test_teachers_answer_to_the_very_pictures_that_the_student_sees(
+    faces: torch.Tensor, folder: Path, monkeypatch: pytest.MonkeyPatch, weight: float
+):
+    """Of mixed faces too; together, they give the mean of their probabilities, and they learn nothing."""
+    cnn = str(Path(__file__).parents[2] / "checkpoints" / "cnn")
+    task = make(monkeypatch, teacher=[str(folder), cnn], teacher_weight=weight, mixup=1.0)
+    seen: list[torch.Tensor] = []
+    task.network.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    monkeypatch.setattr(task, "_targets", lambda batch: torch.full((9, 7), 1 / 7))
+    loss = task.training_step({"image": faces, "label": LABELS}, 0)
+    (mixed,) = seen
+    assert not torch.allclose(mixed, faces)
+    answers = torch.stack([hub.load(name).network(mixed).softmax(1) for name in (str(folder), cnn)]).mean(0)
+    assert torch.allclose(loss, soft_cross_entropy(task(mixed), weight * answers + (1 - weight) / 7), atol=1e-6)
+    before = [{k: v.clone() for k, v in teacher.state_dict().items()} for teacher in task.teachers.networks]
+    torch.optim.SGD(task.train().parameters(), 1.0).zero_grad()
+    task.training_step({"image": faces, "label": LABELS}, 0).backward()
+    for teacher, weights in zip(task.teachers.networks, before, strict=True):
+        assert all(torch.equal(value, weights[key]) for key, value in teacher.state_dict().items())
+        assert all(parameter.grad is None for parameter in teacher.parameters())
+    assert not [key for key in task.state_dict() if "teacher" in key]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("cgan", "no classifier"), ("eight", "8"), ("large", "size=64"), ("nobody", "nobody")]
+)
+def test_a_teacher_that_does_not_fit_is_a_sentence(
+    name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    for other, model, config in (
+        ("eight", "cnn", {"widths": [4, 8, 8, 8], "num_classes": 8}),
+        ("large", "resnet", {"width": 8, "input_size": 64}),
+    ):
+        network = NETWORKS[model](**config)
+        about = {"model": model, "network_config": config, "preprocess": hub.input_of(network).to_dict()}
+        hub.save_checkpoint(tmp_path / other, network, about, "# card")
+    there = Path(__file__).parents[2] / "checkpoints" / name
+    with pytest.raises(UserError, match=words):
+        make(monkeypatch, teacher=[str(there if there.is_dir() else tmp_path / name)])
 
 
 def test_votes_are_learnt_beside_the_label_through_one_embedding(faces: torch.Tensor, monkeypatch: pytest.MonkeyPatch):

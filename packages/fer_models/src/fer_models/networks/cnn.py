@@ -14,13 +14,14 @@ class SqueezeExcite(nn.Module):
 
     Args:
         channels: Of the input and the output.
-        reduction: How many times fewer channels lie between.
+        reduction: How many times fewer channels lie between; one at least.
     """
 
     def __init__(self, channels: int, reduction: int = 8) -> None:
         super().__init__()
-        self.squeeze = nn.Linear(channels, channels // reduction)
-        self.excite = nn.Linear(channels // reduction, channels)
+        between = max(1, channels // reduction)
+        self.squeeze = nn.Linear(channels, between)
+        self.excite = nn.Linear(between, channels)
         # After batch norm the means lie near 0, so that the bias alone would decide: few channels could all start dead.
         nn.init.zeros_(self.squeeze.bias)
 

@@ -25,6 +25,7 @@ from fer_models.training.losses import (
 )
 from fer_models.training.optim import SAM
 from fer_models.training.pretrained import load_imagenet
+from fer_models.training.teachers import Teachers
 
 
 class ClassificationTask(BaseTask):
@@ -47,6 +48,9 @@ class ClassificationTask(BaseTask):
         label_smoothing: Probability that a target spreads over all emotions.
         soft_label_weight: Share of the data's ``--soft_labels`` in a target, where they are given; the rest is the
             label, smoothed.
+        teacher: Classifiers to learn from, e.g. ``[runs/resnet/seed0,runs/resnet/seed1]``: the mean of their answers to
+            the very pictures that the network sees, augmented and blended.
+        teacher_weight: Their share in a target; the rest is what it is without them.
         ferplus_weight: Weight of a second loss: a linear layer on the embedding, which isn't published, predicts how
             FER+'s votes are shared out; 0 is off. It needs FER+ beside the data; such a run is a track of its own.
         mixup: Alpha of mixup; 0 is off.
@@ -73,6 +77,8 @@ class ClassificationTask(BaseTask):
         warmup_epochs: float = 2.0,
         label_smoothing: float = 0.1,
         soft_label_weight: float = 0.5,
+        teacher: list[str] | None = None,
+        teacher_weight: float = 1.0,
         ferplus_weight: float = 0.0,
         mixup: float = 0.0,
         cutmix: float = 0.0,
@@ -83,7 +89,7 @@ class ClassificationTask(BaseTask):
         super().__init__(model, network_config)
         self.num_classes: int = network_config.get("num_classes", len(EMOTIONS))
         self.save_hyperparameters()
-        most = {"lr": 1e6, "label_smoothing": 1.0, "soft_label_weight": 1.0}
+        most = {"lr": 1e6, "label_smoothing": 1.0, "soft_label_weight": 1.0, "teacher_weight": 1.0}
         at_least_zero = ("backbone_lr", "weight_decay", "warmup_epochs", "ferplus_weight", "mixup", "cutmix", "sam_rho")
         for option in (*most, *at_least_zero):
             check_range(f"--{option}", self.hparams[option], 0, most.get(option, math.inf))
@@ -91,6 +97,7 @@ class ClassificationTask(BaseTask):
             raise UserError(f"--sam_rho {sam_rho} works with --optimizer sgd only, not {optimizer}")
         if pretrained:
             load_imagenet(self.network)
+        self.teachers = Teachers(teacher, self.preprocess, self.num_classes) if teacher else None
         self.votes_head = nn.Linear(self.network.embedding_dim, len(FERPLUS_EMOTIONS)) if ferplus_weight else None
         self.class_weights: Tensor | None = None
         self.class_counts: Tensor | None = None
@@ -115,7 +122,9 @@ class ClassificationTask(BaseTask):
         )
 
     def on_fit_start(self) -> None:
-        """Take from the data what the loss needs to know of them."""
+        """Take from the data what the loss needs to know of them, and bring the teachers to the device."""
+        if self.teachers:
+            self.teachers.to(self.device)
         data = getattr(self.trainer, "datamodule")  # noqa: B009 (set by Trainer.fit, without a type)
         weights = data.loss_weights
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
@@ -125,6 +134,8 @@ class ClassificationTask(BaseTask):
         """Give the loss of one batch, blended by mixup or cutmix where they are on."""
         images, blended = self._blend(batch["image"], self._targets(batch))
         targets, votes = blended.tensor_split([self.num_classes], dim=1)
+        if self.teachers:
+            targets = targets.lerp(self.teachers(images), self.hparams["teacher_weight"])
         logits, votes_logits = self._answer(images)
         tau = self.hparams["logit_adjustment"]
         adjusted = adjust_logits(logits, self.class_counts, tau) if tau and self.class_counts is not None else logits
