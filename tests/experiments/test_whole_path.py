@@ -98,6 +98,23 @@ def test_a_run_that_goes_on_adds_its_time_and_one_that_is_done_stays_as_it_is(tm
     assert files() == before
 
 
+def test_a_run_goes_on_after_options_were_added(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Its checkpoint doesn't know them, so it was trained as their defaults leave it."""
+    short = [*SMALL, "--limit_train_batches=4", f"--run_dir={tmp_path}", "--name=one", "--resume=auto"]
+    train.main([*short, "--max_epochs=1"])
+    last = tmp_path / "cnn" / "one" / "checkpoints" / "last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    for settings, key in ((checkpoint["hyper_parameters"], "teacher_weight"),
+                          (checkpoint["hyper_parameters"]["network_config"], "dropout")):  # fmt: skip
+        del settings[key]
+    torch.save(checkpoint, last)
+    with pytest.raises(SystemExit):
+        train.main([*short, "--max_epochs=2", "--teacher_weight=0.5"])
+    assert "trained with teacher_weight 1.0, not 0.5" in capsys.readouterr().err
+    train.main([*short, "--max_epochs=2"])
+    assert "epoch 2/2" in capsys.readouterr().out
+
+
 def test_export_holds_what_was_trained(run: Path, checkpoint: Path):
     trained, published = hub.load_any(str(run / "checkpoints" / "best.ckpt")), hub.load(str(checkpoint))
     images = synthetic_table(70, seed=5).images

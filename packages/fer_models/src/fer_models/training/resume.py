@@ -1,12 +1,15 @@
 """Find a checkpoint from which a run can go on."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
 from fer_data.errors import UserError
 from fer_models.hub import Checkpoint, CheckpointError, load_run
+from fer_models.networks import NETWORKS
+from fer_models.registry import task_of
 
 
 def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str, Any], data: str) -> Path | None:
@@ -47,13 +50,25 @@ def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, A
     facts = path.resolve().parents[1] / "run.json"
     if facts.is_file() and json.loads(facts.read_text()).get("data_fingerprint") != data:
         raise UserError(f"{path} was trained on other data, as {facts} tells: give the same --data again")
-    trained: dict[str, Any] = checkpoint.config["training"]
-    for key in sorted({*trained, *settings}):
-        if trained.get(key) != settings.get(key):
+    trained, wanted = _complete(checkpoint.config["training"]), _complete(settings)
+    for key in sorted({*trained, *wanted}):
+        if trained.get(key) != wanted.get(key):
             raise UserError(
-                f"{path} was trained with {key} {trained.get(key)}, not {settings.get(key)}: leave --resume out for a "
+                f"{path} was trained with {key} {trained.get(key)}, not {wanted.get(key)}: leave --resume out for a "
                 "run of its own, or give the same option again"
             )
+
+
+def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the defaults of options that are younger than a run, which was trained as they leave it; JSON builtins."""
+    model = settings["model"]
+    network_config = {**_defaults(NETWORKS[model]), **settings["network_config"]}
+    complete = {**_defaults(task_of(model)), **settings, "network_config": network_config}
+    return dict(json.loads(json.dumps(complete)))
+
+
+def _defaults(made_by: Callable[..., Any]) -> dict[str, Any]:
+    return {p.name: p.default for p in signature(made_by).parameters.values() if p.default is not p.empty}
 
 
 def newest_run(runs: Path) -> Path | None:
