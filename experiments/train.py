@@ -214,10 +214,13 @@ def _network_config(options: Any, keys: Sequence[str]) -> dict[str, Any]:
 
 def fit(trainer: Any, task: Any, data: Any, checkpoint: Path | None) -> None:
     """Fit; a stop by Ctrl-C or SIGTERM ends with 130 or 143 and a word on how to go on."""
+    from lightning.fabric.utilities.exceptions import MisconfigurationException
     from lightning.pytorch.utilities.exceptions import SIGTERMException
 
     try:
         trainer.fit(task, data, ckpt_path=checkpoint)
+    except MisconfigurationException as error:  # e.g. fewer epochs than were done already
+        raise UserError(f"Lightning refuses these options: {error}") from error
     except SIGTERMException:  # Lightning would exit with 0, as if the run had finished
         print("stopped by SIGTERM; go on with --resume auto", file=sys.stderr)
         sys.exit(143)

@@ -78,7 +78,9 @@ def test_same_seed_same_weights(tmp_path: Path):
     assert all(torch.equal(one[key], two[key]) for key in one)
 
 
-def test_a_run_that_goes_on_adds_its_time_and_one_that_is_done_stays_as_it_is(tmp_path: Path):
+def test_a_run_that_goes_on_adds_its_time_and_one_that_is_done_stays_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     short = [*SMALL, "--limit_train_batches=4", f"--run_dir={tmp_path}", "--name=one", "--resume=auto"]
     record = tmp_path / "cnn" / "one" / "run.json"
 
@@ -91,11 +93,15 @@ def test_a_run_that_goes_on_adds_its_time_and_one_that_is_done_stays_as_it_is(tm
     assert checkpoint["callbacks"]["RunRecord"]["seconds"] > 0
     checkpoint["callbacks"]["RunRecord"]["seconds"] = 1e6
     torch.save(checkpoint, last)
-    train.main([*short, "--max_epochs=2"])
+    train.main([*short, "--max_epochs=3"])
     assert 1e6 <= json.loads(record.read_text())["seconds"] < 2e6
     before = files()
-    train.main([*short, "--max_epochs=2"])
+    train.main([*short, "--max_epochs=3"])
     assert files() == before
+    with pytest.raises(SystemExit):
+        train.main([*short, "--max_epochs=1"])
+    assert files() == before
+    assert "error: Lightning refuses these options: You restored" in capsys.readouterr().err
 
 
 def test_a_run_goes_on_after_options_were_added(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
