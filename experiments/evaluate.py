@@ -157,6 +157,7 @@ def generator_summary(metrics: dict[str, Any]) -> str:
 def summary(metrics: dict[str, Any]) -> str:
     """Give the main figures as lines."""
     from fer_models.card import share_text
+    from fer_models.judging.evaluation import SPREAD
 
     looks = "" if metrics["tta"] == "none" else f", {metrics['tta']}"
     lines = [f"{metrics['checkpoint']} on {metrics['usage']}{looks}:"]
@@ -169,10 +170,11 @@ def summary(metrics: dict[str, Any]) -> str:
                 f"macro-F1 {part['f1_macro']:.4f} ({f_low:.4f}-{f_high:.4f})  "
                 f"balanced {part['balanced_accuracy']:.4f}  ECE {part['ece']:.4f}"
             )
-    for key, name in (("accuracy", "accuracy"), ("f1_macro", "macro-F1")) if metrics["alone"] else ():
-        runs = metrics["alone"][key]
+    for key, runs in (metrics["alone"] or {}).items():
         each, (low, high) = ", ".join(f"{value:.4f}" for value in runs["values"]), runs["ci"]
-        lines.append(f"  each alone  {name} {runs['mean']:.4f} ± {runs['sd']:.4f} ({low:.4f}-{high:.4f}): {each}")
+        lines.append(
+            f"  each alone  {SPREAD[key]} {runs['mean']:.4f} ± {runs['sd']:.4f} ({low:.4f}-{high:.4f}): {each}"
+        )
     told = metrics["calibration"]
     if told:
         served = f"as served, with temperature {told['temperature']:.3f}"

@@ -38,8 +38,8 @@ JUDGED: dict[str, tuple[Split, Tta]] = {
 }
 """The figures of a published checkpoint: key in ``metrics`` of its ``config.json`` -> split and looks."""
 
-SPREAD = ("accuracy", "f1_macro", "balanced_accuracy")
-"""The figures that are told of each member of an ensemble."""
+SPREAD = {"accuracy": "accuracy", "f1_macro": "macro-F1", "balanced_accuracy": "balanced accuracy"}
+"""The figures that are told of each member of an ensemble, and their names."""
 
 Answers = dict[Split, tuple[Tensor, Tensor]]
 """Probabilities (N, 7) and labels (N,) by split."""

@@ -22,7 +22,7 @@ from fer_data.emotions import COLOURS, class_names
 from fer_data.files import write_atomically
 from fer_models.card import share_text
 from fer_models.judging.calibration import risk_coverage, tempered
-from fer_models.judging.evaluation import TTA
+from fer_models.judging.evaluation import SPREAD, TTA
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -216,10 +216,11 @@ def _each_alone(members: Sequence[str], alone: Mapping[str, Mapping[str, Any]] |
     """Tell how an ensemble's members do without each other."""
     if not alone:
         return ""
-    columns = {key: [f"{value:.4f}" for value in runs["values"]] for key, runs in alone.items()}
+    columns = {}
     for key, runs in alone.items():
         low, high = runs["ci"]
-        columns[key] += [f"{runs['mean']:.4f} ± {runs['sd']:.4f} ({low:.4f} to {high:.4f})"]
+        together = f"{runs['mean']:.4f} ± {runs['sd']:.4f} ({low:.4f} to {high:.4f})"
+        columns[SPREAD[key]] = [*(f"{value:.4f}" for value in runs["values"]), together]
     rows = [*members, "mean ± sd (95% interval, Student's t)"]
     table: str = pd.DataFrame(columns, rows).to_html(border=0)
     return f"<h2>Each alone</h2>{table}"
