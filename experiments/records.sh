@@ -2,8 +2,8 @@
 # Our strongest classifiers, for one GPU: bash experiments/records.sh DATA [options for each train.py]
 #
 # DATA is as for train.py, with FER+'s fer2013new.csv beside it. Runs, reports and checkpoints go into records/, or where
-# OUT says; PYTHON names the Python to take. Stopped at any time, the same command goes on: what is finished is not
-# trained again.
+# OUT says; PYTHON names the Python to take. Stopped at any time, the same command goes on: what has had all its epochs
+# is not trained again.
 set -euo pipefail
 data=${1:?"say where FER2013 is, e.g. bash experiments/records.sh data/fer2013"}
 options=("${@:2}")
@@ -15,13 +15,14 @@ device=$("$python" -c 'import torch; print("cuda" if torch.cuda.is_available() e
 # train MODEL NAME [options]: by the recipe of experiments/configs, with augmentation and data on the device.
 train() {
     "$python" "$here/train.py" --config "$here/configs/$1.yaml" --name "$2" --data "$data" --run_dir "$out/runs" \
-        --resume auto --devices 1 --augment_on device --data_on device "${@:3}" "${options[@]}"
+        --resume auto --devices 1 --augment_on device --data_on device "${@:3}" ${options[@]+"${options[@]}"}
 }
 
 # evaluate NAME SPLIT TTA RUN...: one classifier, or several together.
 evaluate() {
-    local members=("${@:4}")
-    "$python" "$here/evaluate.py" "${members[@]/#/--checkpoint=$out/runs/}" --data "$data" --split "$2" --tta "$3" \
+    local members=() run
+    for run in "${@:4}"; do members+=("--checkpoint=$out/runs/$run"); done
+    "$python" "$here/evaluate.py" "${members[@]}" --data "$data" --split "$2" --tta "$3" \
         --device "$device" --out "$out/reports/$1-$2-$3"
 }
 
@@ -35,7 +36,7 @@ train cnn distilled --teacher "[$out/runs/resnet/seed0,$out/runs/resnet/seed1,$o
     --augment strong --mixup 0.5 --max_epochs 200
 
 train vgg19 scratch --unfreeze_epoch 0 --backbone_lr 1
-train efficientnet scratch --unfreeze_epoch 0 --backbone_lr 1 --input_size 48
+train efficientnet scratch --max_epochs 40 --batch_size 128 --precision bf16-mixed --ema_decay 0.999
 train resnet ferplus --data "ferplus:$data"
 
 for tta in none flip ten-crop; do

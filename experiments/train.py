@@ -193,7 +193,10 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     if getattr(rank_zero_only, "rank", 0) == 0 and run_dir.exists() and run.resume is None and not run.fast_dev_run:
         raise UserError(f"the run {run_dir} exists already: choose another --name, or continue it with --resume auto")
     facts = _facts(data)
-    checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams, facts["data_fingerprint"])
+    teachers: Any = getattr(task, "teachers", None)
+    if teachers:
+        facts["teachers"] = teachers.facts
+    checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams, facts)
     trainer = build_trainer(run, run_dir, task, RunRecord(run_dir, parser.dump(options), facts))
     if trainer.is_global_zero:
         print(overview(run, trainer, task, data))
@@ -261,16 +264,22 @@ def build_trainer(run: Run, run_dir: Path, task: Any, record: Any) -> Any:
     from lightning.fabric.utilities.exceptions import MisconfigurationException
 
     several = run.num_nodes > 1 or str(run.devices) not in ("1", "auto")
-    slurm = _slurm()
     strategy = run.strategy
     if strategy == "auto" and several:
         strategy = "ddp_find_unused_parameters_true" if task.some_weights_unused else "ddp"
     try:
+        slurm = _slurm()
         trainer = Trainer(**_trainer_arguments(run, run_dir, task, strategy, record, slurm))
-        if slurm and several:
+        if slurm and trainer.strategy.launcher:
             slurm.validate_settings(trainer.num_devices, trainer.num_nodes)
-    except (MisconfigurationException, ValueError) as error:
+    except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise UserError(f"Lightning refuses these options: {error}") from error
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    if slurm and tasks > 1 and not trainer.strategy.launcher:
+        raise UserError(
+            f"srun started {tasks} tasks, but --devices {run.devices} is one device, so that each would train this run "
+            "by itself: give --devices and --num_nodes as the job has them"
+        )
     return trainer
 
 

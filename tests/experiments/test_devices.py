@@ -110,3 +110,5 @@ def test_two_machines_by_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         "Lightning refuses these options: You set `devices=2`" in wrong.communicate(timeout=500)[1]
         and wrong.returncode == 1
     )
+    alone = start([*train, "--name", "alone"], **slurm, **ranks[0], SLURM_STEP_NUM_TASKS="2")
+    assert "error: srun started 2 tasks" in alone.communicate(timeout=500)[1] and alone.returncode == 1

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,27 @@ def test_a_run_goes_on_after_options_were_added(tmp_path: Path, capsys: pytest.C
     assert "trained with teacher_weight 1.0, not 0.5" in capsys.readouterr().err
     train.main([*short, "--max_epochs=2"])
     assert "epoch 2/2" in capsys.readouterr().out
+
+
+def test_a_distilled_run_tells_its_teachers_and_goes_on_with_the_same_only(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    teacher = tmp_path / "teacher"
+    shutil.copytree(run, teacher)
+    short = [*SMALL, "--limit_train_batches=4", f"--run_dir={tmp_path}", "--name=one", f"--teacher=[{teacher}]"]
+    train.main([*short, "--max_epochs=1"])
+    (fact,) = json.loads((tmp_path / "cnn" / "one" / "run.json").read_text())["teachers"]
+    assert (fact["name"], fact["model"], fact["pretrained"], fact["ferplus_weight"]) == (str(teacher), "cnn", False, 0)
+    export.main([str(tmp_path / "cnn" / "one"), str(tmp_path / "out"), "--data", "synthetic:700"])
+    card = (tmp_path / "out" / hub.CARD).read_text()
+    assert "trained by distillation" in card and f"- `{teacher}`, a `cnn`; weights {fact['sha256'][:16]}\n" in card
+    best = teacher / "checkpoints" / "best.ckpt"
+    other = torch.load(best, weights_only=True)
+    other["state_dict"]["network.head.bias"] += 1
+    torch.save(other, best)
+    with pytest.raises(SystemExit):
+        train.main([*short, "--max_epochs=2", "--resume=auto"])
+    assert "was trained by other teachers" in capsys.readouterr().err
 
 
 def test_export_holds_what_was_trained(run: Path, checkpoint: Path):

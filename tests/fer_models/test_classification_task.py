@@ -62,6 +62,8 @@ def test_teachers_answer_to_the_very_pictures_that_the_student_sees(
         assert all(torch.equal(value, weights[key]) for key, value in teacher.state_dict().items())
         assert all(parameter.grad is None for parameter in teacher.parameters())
     assert not [key for key in task.state_dict() if "teacher" in key]
+    assert [fact["name"] for fact in task.teachers.facts] == [str(folder), cnn]
+    assert len({fact["sha256"] for fact in task.teachers.facts}) == 2
 
 
 @pytest.mark.parametrize(

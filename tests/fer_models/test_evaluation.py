@@ -80,8 +80,7 @@ def test_an_ensemble_gives_the_mean_of_its_members_probabilities(small: hub.Chec
     assert np.allclose(probabilities, np.mean(apart, axis=0), atol=1e-6)
     labels = TABLE.labels[chosen]
     assert metrics["accuracy"] == pytest.approx(float((np.mean(apart, axis=0).argmax(1) == labels).mean()))
-    alone = metrics["alone"]["accuracy"]["values"]
-    assert alone == pytest.approx([float((answer.argmax(1) == labels).mean()) for answer in apart])
+    assert metrics["alone"] is None  # they differ in more than their seed
 
 
 def test_an_ensemble_of_a_network_with_itself_is_that_network(small: hub.Checkpoint):

@@ -1,5 +1,6 @@
 """Model cards: what a checkpoint is, how good it is, and what it must not be used for."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fer_data.emotions import EMOTIONS
@@ -47,6 +48,8 @@ def classifier_card(name: str, config: dict[str, Any]) -> str:
     )
     side = config["preprocess"]["size"]
     origin = "from torchvision's ImageNet weights" if training.get("pretrained") else "from scratch"
+    if training.get("teachers"):
+        origin = "by distillation"
     front = FRONT.format(pipeline="image-classification", subject="facial-expression-recognition")
     return f"""{front}
 # {name}
@@ -182,9 +185,23 @@ def _training(config: dict[str, Any]) -> str:
     return f"""## Training
 
 `{training.get("command", "unknown")}`
-
+{_teachers(training.get("teachers", []))}
 Code {training.get("git_commit", "unknown")}; data fingerprint {config["data_fingerprint"][:16]}; machine:
 {training.get("machine", "unknown")}; time: {_minutes(training.get("seconds"))}."""
+
+
+def _teachers(teachers: Sequence[Mapping[str, Any]]) -> str:
+    """Tell whom a distilled network learned from, and what they had that it must be compared with."""
+    if not teachers:
+        return ""
+    lines = []
+    for teacher in teachers:
+        had = [", from torchvision's ImageNet weights"] if teacher["pretrained"] else []
+        had += [", with FER+'s votes"] if teacher["ferplus_weight"] else []
+        lines.append(f"- `{teacher['name']}`, a `{teacher['model']}`{''.join(had)}; weights {teacher['sha256'][:16]}\n")
+    return (
+        f"\nDistilled from the mean answers of these, whose own training is not in the time below:\n\n{''.join(lines)}"
+    )
 
 
 def _onnx(config: dict[str, Any]) -> str:
@@ -212,7 +229,9 @@ def _use(name: str, config: dict[str, Any]) -> str:
             "It is for `experiments/evaluate.py` with `--data ferplus:DATA`; `fer-models predict` wants seven emotions."
         )
     votes = "Trained with FER+'s votes beside the labels: compare it with models that had them too.\n\n"
-    return f"""{votes if config["training"].get("ferplus_weight") else ""}```python
+    training = config["training"]
+    had_votes = any(part.get("ferplus_weight") for part in (training, *training.get("teachers", [])))
+    return f"""{votes if had_votes else ""}```python
 from fer_models.predict import load
 
 for face in load("{name}")("photo.jpg"):

@@ -138,7 +138,8 @@ def evaluate(
     Returns:
         The metrics (see ``judge``) with ``split``, ``tta`` and, for ``test``, ``test_dedup``: the same metrics on
         PrivateTest without the faces that also stand in Training or PublicTest; and ``alone``, for each of ``SPREAD``
-        how the members of an ensemble do without each other (see ``spread``), None for a single one. Then the
+        how the members of an ensemble do without each other (see ``spread``), None for a single one and for members
+        that differ in more than their training's chance. Then the
         probabilities (N, 7), and the N faces' positions in the table.
 
     Raises:
@@ -153,7 +154,7 @@ def evaluate(
     labels = torch.from_numpy(table.labels[chosen]).long()
     metrics = {"split": split, "usage": SPLITS[split], "tta": tta, **judge(probabilities, labels)}
     metrics["alone"] = None
-    if len(checkpoints) > 1:
+    if len(checkpoints) > 1 and all(_alike(member, checkpoints[0]) for member in checkpoints):
         alone = [judge(answer, labels) for answer in answers]
         metrics["alone"] = {key: spread([member[key] for member in alone]) for key in SPREAD}
     metrics["test_dedup"] = None
@@ -161,6 +162,10 @@ def evaluate(
         unique = torch.from_numpy(dedup_test_mask(table)[chosen])
         metrics["test_dedup"] = judge(probabilities[unique], labels[unique])
     return metrics, probabilities, chosen
+
+
+def _alike(one: Checkpoint, other: Checkpoint) -> bool:
+    return all(one.config[key] == other.config[key] for key in ("model", "network_config"))
 
 
 def _check_emotions(checkpoint: Checkpoint, table: FaceTable) -> None:

@@ -134,13 +134,13 @@ class ClassificationTask(BaseTask):
         """Give the loss of one batch, blended by mixup or cutmix where they are on."""
         images, blended = self._blend(batch["image"], self._targets(batch))
         targets, votes = blended.tensor_split([self.num_classes], dim=1)
+        logits, votes_logits = self._answer(images)
+        shown = {"train/accuracy": (logits.argmax(1) == targets.argmax(1)).float().mean()}
         if self.teachers:
             targets = targets.lerp(self.teachers(images), self.hparams["teacher_weight"])
-        logits, votes_logits = self._answer(images)
         tau = self.hparams["logit_adjustment"]
         adjusted = adjust_logits(logits, self.class_counts, tau) if tau and self.class_counts is not None else logits
         loss = soft_cross_entropy(adjusted, targets, self.class_weights)
-        shown = {"train/accuracy": (logits.argmax(1) == targets.argmax(1)).float().mean()}
         if votes_logits is not None:
             shown["train/votes_loss"] = votes_cross_entropy(votes_logits, votes)
             loss = loss + self.hparams["ferplus_weight"] * shown["train/votes_loss"]

@@ -104,9 +104,10 @@ class EpochLine(Callback):
 
 
 class RunRecord(Callback):
-    """Write what a run is when it begins to train, and how long it trained when it ends; if all is done, nothing.
+    """Write what a run is when it begins to train, and how long it trained when it ends.
 
-    The time goes on where a resumed run's checkpoint left it, so it is that of the epochs that made the weights.
+    If all its epochs are done already, nothing is written. The time goes on where a resumed run's checkpoint left it,
+    so it is that of the epochs that made the weights.
 
     Args:
         run_dir: The run's folder.

@@ -12,7 +12,9 @@ from fer_models.networks import NETWORKS
 from fer_models.registry import task_of
 
 
-def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str, Any], data: str) -> Path | None:
+def checkpoint_to_resume(
+    wish: str | None, run_dir: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]
+) -> Path | None:
     """Resolve ``--resume``.
 
     Args:
@@ -20,7 +22,7 @@ def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str,
             none yet), or the path of a ``.ckpt``.
         run_dir: Folder of the run.
         settings: The task's hyperparameters now; going on with others would make the record of the run untrue.
-        data: Fingerprint of the data now.
+        facts: What ``run.json`` would tell now: ``data_fingerprint`` and, of a distilled one, ``teachers``.
 
     Raises:
         UserError: The path is no usable checkpoint; or there are checkpoints, but none is usable; or it was trained
@@ -29,7 +31,7 @@ def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str,
     if wish is None:
         return None
     if wish != "auto":
-        _check_settings(Path(wish), load_run(Path(wish)), settings, data)
+        _check_settings(Path(wish), load_run(Path(wish)), settings, facts)
         return Path(wish)
     candidates = sorted((run_dir / "checkpoints").glob("*.ckpt"), key=lambda path: -path.stat().st_mtime)
     for path in candidates:
@@ -38,7 +40,7 @@ def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str,
         except CheckpointError as error:
             print(f"skipped: {error}")
         else:
-            _check_settings(path, checkpoint, settings, data)
+            _check_settings(path, checkpoint, settings, facts)
             print(f"resuming from {path}")
             return path
     if candidates:
@@ -46,10 +48,14 @@ def checkpoint_to_resume(wish: str | None, run_dir: Path, settings: Mapping[str,
     return None
 
 
-def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, Any], data: str) -> None:
-    facts = path.resolve().parents[1] / "run.json"
-    if facts.is_file() and json.loads(facts.read_text()).get("data_fingerprint") != data:
-        raise UserError(f"{path} was trained on other data, as {facts} tells: give the same --data again")
+def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    record = path.resolve().parents[1] / "run.json"
+    if record.is_file():
+        told = json.loads(record.read_text())
+        if told.get("data_fingerprint") != facts["data_fingerprint"]:
+            raise UserError(f"{path} was trained on other data, as {record} tells: give the same --data again")
+        if told.get("teachers") != facts.get("teachers"):
+            raise UserError(f"{path} was trained by other teachers, as {record} tells: give the same --teacher again")
     trained, wanted = _complete(checkpoint.config["training"]), _complete(settings)
     for key in sorted({*trained, *wanted}):
         if trained.get(key) != wanted.get(key):

@@ -1,9 +1,12 @@
 """What a network can learn from beside labels: networks that have learnt already."""
 
 from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any
 
 import torch
-from torch import Tensor
+from safetensors.torch import save
+from torch import Tensor, nn
 
 from fer_data.errors import UserError
 from fer_data.preprocess import Preprocess
@@ -24,12 +27,17 @@ class Teachers:
         preprocess: The student's; the teachers must see what it sees.
         num_classes: The student's.
 
+    Attributes:
+        facts: What is needed to know where each comes from: its name, model, whether it began with ImageNet's weights,
+            the weight that FER+'s votes had, and the hash of its weights; JSON builtins.
+
     Raises:
         UserError: One is no classifier, or takes other pictures or names other emotions than the student.
     """
 
     def __init__(self, names: Sequence[str], preprocess: Preprocess, num_classes: int) -> None:
         self.networks: list[Classifier] = []
+        self.facts: list[dict[str, Any]] = []
         for name in names:
             checkpoint = load_any(name)
             if not isinstance(checkpoint.network, Classifier):
@@ -39,6 +47,16 @@ class Teachers:
                     f"--teacher {name} must see and name what the student does, {preprocess} and {num_classes} "
                     f"emotions, but has {checkpoint.preprocess} and {len(checkpoint.labels)}"
                 )
+            training = checkpoint.config.get("training", {})
+            self.facts.append(
+                {
+                    "name": name,
+                    "model": checkpoint.config["model"],
+                    "pretrained": bool(training.get("pretrained")),
+                    "ferplus_weight": training.get("ferplus_weight") or 0.0,
+                    "sha256": sha256(save(_contiguous(checkpoint.network))).hexdigest(),
+                }
+            )
             self.networks.append(checkpoint.network.requires_grad_(False).to(memory_format=torch.channels_last))
 
     def to(self, device: torch.device) -> None:
@@ -50,3 +68,7 @@ class Teachers:
     def __call__(self, images: Tensor) -> Tensor:
         """Give the mean of their probabilities, (B, K), for pictures (B, C, S, S)."""
         return torch.stack([network(images).float().softmax(1) for network in self.networks]).mean(0)
+
+
+def _contiguous(network: nn.Module) -> dict[str, Tensor]:
+    return {name: value.contiguous() for name, value in network.state_dict().items()}
