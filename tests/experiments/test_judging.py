@@ -91,12 +91,23 @@ def test_evaluate_judges_an_ensemble_and_says_of_what(
     assert (found["members"], found["tta"]) == (["first", "second"], "ten-crop")
     page = (out / "report.html").read_text()
     assert "mean of the probabilities of first, second" in page and "ten crops" in page
-    runs = found["alone"]["accuracy"]
-    each = [
-        evaluation.evaluate([hub.load(name)], synthetic_table(350), "test", "ten-crop")[0] for name in found["members"]
-    ]
-    assert runs["values"] == [alone["accuracy"] for alone in each]
-    assert f"each alone  accuracy {runs['mean']:.4f} ± {runs['sd']:.4f}" in told and f"± {runs['sd']:.4f}" in page
+    assert found["alone"] is None and "each alone" not in told  # they are no runs of one recipe
+
+
+def test_evaluate_tells_mean_and_spread_of_runs_that_differ_by_their_seed(
+    checkpoints: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    about = {key: hub.load("first").config[key] for key in ("model", "network_config", "preprocess")}
+    torch.manual_seed(1)
+    hub.save_checkpoint(checkpoints / "other", NETWORKS[about["model"]](**about["network_config"]), about, "# card")
+    names = ["first", "other"]
+    evaluate.main([*(f"--checkpoint={name}" for name in names), *DATA, "--out", str(tmp_path / "out")])
+    told = capsys.readouterr().out
+    runs = json.loads((tmp_path / "out" / "metrics.json").read_text())["alone"]["accuracy"]
+    each = [evaluation.evaluate([hub.load(name)], synthetic_table(350))[0]["accuracy"] for name in names]
+    assert runs["values"] == each and each[0] != each[1]
+    assert f"each alone  accuracy {runs['mean']:.4f} ± {runs['sd']:.4f}" in told
+    assert f"± {runs['sd']:.4f}" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_export_records_the_looks(checkpoints: Path):
