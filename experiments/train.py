@@ -332,6 +332,7 @@ def _callbacks(run: Run, run_dir: Path, task: Any, record: Any) -> list[Any]:
         FirstCheckpoint,
         RandomnessOfEpoch,
         SampleGrid,
+        StopAtInterrupt,
         StopAtNonFinite,
     )
     from fer_models.training.trackers import BestInTracker
@@ -341,7 +342,13 @@ def _callbacks(run: Run, run_dir: Path, task: Any, record: Any) -> list[Any]:
     best: dict[str, Any] = {"monitor": metric, "mode": mode}
     # Saved when an epoch has ended, and so as it would be at the start of the next one.
     keep: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
-    callbacks: list[Any] = [RandomnessOfEpoch(run.seed), StopAtNonFinite(), Curves(run_dir), EpochLine()]
+    callbacks: list[Any] = [
+        RandomnessOfEpoch(run.seed),
+        StopAtInterrupt(),
+        StopAtNonFinite(),
+        Curves(run_dir),
+        EpochLine(),
+    ]
     if isinstance(task, GenerationTask) and not run.fast_dev_run:
         callbacks.append(SampleGrid(run_dir / "samples"))
     if not run.fast_dev_run:

@@ -1,5 +1,7 @@
 """Averaged weights, curves and freezing, in real fits."""
 
+import contextlib
+import signal
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -10,7 +12,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from fer_data.datamodule import FER2013DataModule
 from fer_models.tasks.classification import ClassificationTask, warmup_cosine
-from fer_models.training.callbacks import EMA, StopAtNonFinite, draw_curves, read_metrics
+from fer_models.training.callbacks import EMA, StopAtInterrupt, StopAtNonFinite, draw_curves, read_metrics
 
 SMALL = {"widths": [4, 8, 8, 8]}
 
@@ -93,6 +95,27 @@ def test_a_plain_step_reads_no_value_from_the_device():
         fit(task, 1, StopAtNonFinite(), EMA(0.5), AfterEach(), augment="strong", augment_on="device", data_on="device")
     assert len(AfterEach.counts) > 2 and AfterEach.counts[0] > 0  # StopAtNonFinite looks, at the first batch
     assert len(set(AfterEach.counts)) == 1
+
+
+def test_a_ctrl_c_that_a_library_drops_stops_the_run_all_the_same():
+    class Library(Callback):
+        batches = 0
+
+        def on_train_batch_start(self, *args: Any) -> None:
+            self.batches += 1
+            if self.batches == 2:
+                with contextlib.suppress(BaseException):
+                    signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for _ in range(2):
+            library = Library()
+            with pytest.raises(SystemExit):
+                fit(ClassificationTask("cnn", SMALL), 2, StopAtInterrupt(), library)
+            assert library.batches == 2
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_the_rate_climbs_and_falls():

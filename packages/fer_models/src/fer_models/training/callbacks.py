@@ -3,8 +3,11 @@
 import csv
 import json
 import os
+import signal
+import threading
 import time
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib
@@ -300,6 +303,35 @@ class StopAtNonFinite(Callback):
                 f"the loss became {float(outputs['loss'])} in epoch {trainer.current_epoch}, batch {batch_idx}: the "
                 "learning rate is too high (--lr), or 16-bit numbers overflow (--precision 32-true or bf16-mixed)"
             )
+
+
+class StopAtInterrupt(Callback):
+    """Stop at the next batch where a Ctrl-C got lost.
+
+    Python raises it wherever the program is, also where a library drops what is raised: seldom, but then a run that was
+    told to stop would go on.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Listen, where nobody else does; an earlier run's, which Lightning puts back, is nobody."""
+        handler = signal.getsignal(signal.SIGINT)
+        free = handler is signal.default_int_handler or isinstance(getattr(handler, "__self__", None), StopAtInterrupt)
+        if free and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, self._ask)
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+        signal.default_int_handler(number, frame)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Raise it again."""
+        if self.asked:
+            raise KeyboardInterrupt
 
 
 class RandomnessOfEpoch(Callback):
