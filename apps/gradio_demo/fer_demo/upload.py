@@ -123,7 +123,9 @@ def build(models: Models) -> None:
     whole.click(acts.show_whole, [photo, classifier], page, **hidden, **busy)
     photo.change(_emptied, None, page, queue=False, show_progress="hidden", **hidden)
     chosen.change(_bars, [faces, chosen], [shares, table, why], queue=False, show_progress="hidden", **hidden)
-    drawn.select(_clicked, [faces, chosen], [chosen], queue=False, show_progress="hidden", **hidden)
+    drawn.select(
+        _clicked, [faces, chosen], [chosen], queue=False, show_progress="hidden", trigger_mode="always_last", **hidden
+    )
     compare.click(acts.compare, [photo, faces, chosen], [table], **hidden, **busy)
     explain.click(acts.explain, [photo, faces, chosen, classifier], [why], **hidden, **busy)
     caller, data = gr.Button(visible=False), gr.JSON(visible=False)
