@@ -48,9 +48,9 @@ class ClassificationTask(BaseTask):
         label_smoothing: Probability that a target spreads over all emotions.
         soft_label_weight: Share of the data's ``--soft_labels`` in a target, where they are given; the rest is the
             label, smoothed.
-        teacher: Classifiers to learn from, e.g. ``[runs/resnet/seed0,runs/resnet/seed1]``: the mean of their answers to
-            the very pictures that the network sees, augmented and blended.
-        teacher_weight: Their share in a target; the rest is what it is without them.
+        teacher: Classifiers to learn from, e.g. ``[runs/resnet/seed0,runs/resnet/seed1]``: for each batch one of them,
+            drawn by lot, answers to the very pictures that the network sees, augmented and blended.
+        teacher_weight: Its share in a target; the rest is what it is without a teacher.
         ferplus_weight: Weight of a second loss: a linear layer on the embedding, which isn't published, predicts how
             FER+'s votes are shared out; 0 is off. It needs FER+ beside the data; such a run is a track of its own.
         mixup: Alpha of mixup; 0 is off.

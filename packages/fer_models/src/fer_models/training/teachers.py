@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from fer_data.errors import UserError
 from fer_data.preprocess import Preprocess
@@ -15,12 +15,14 @@ from fer_models.networks.base import Classifier
 
 
 class Teachers:
-    """Trained classifiers that answer together, and learn nothing themselves.
+    """Trained classifiers that answer, and learn nothing themselves.
 
     They see the very pictures that the student sees, augmented and blended: so the student learns their function rather
     than what they know by heart ("A good teacher is patient and consistent", Beyer et al. 2022,
-    https://arxiv.org/abs/2106.05237; distillation: Hinton et al. 2015, https://arxiv.org/abs/1503.02531). No module, so
-    that they are no part of the student's checkpoints.
+    https://arxiv.org/abs/2106.05237; distillation: Hinton et al. 2015, https://arxiv.org/abs/1503.02531). Each batch
+    asks one of them by lot: the loss is linear in the targets, so that over many batches its gradient is that of their
+    mean, and many teachers take no more time than one (Fukuda et al. 2017, https://doi.org/10.21437/Interspeech.2017-614).
+    No module, so that they are no part of the student's checkpoints.
 
     Args:
         names: Published checkpoints, runs, or ``.ckpt`` files.
@@ -54,7 +56,7 @@ class Teachers:
                     "model": checkpoint.config["model"],
                     "pretrained": bool(training.get("pretrained")),
                     "ferplus_weight": training.get("ferplus_weight") or 0.0,
-                    "sha256": sha256(save(_contiguous(checkpoint.network))).hexdigest(),
+                    "sha256": sha256(save(checkpoint.network.state_dict())).hexdigest(),
                 }
             )
             self.networks.append(checkpoint.network.requires_grad_(False).to(memory_format=torch.channels_last))
@@ -66,9 +68,6 @@ class Teachers:
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
-        """Give the mean of their probabilities, (B, K), for pictures (B, C, S, S)."""
-        return torch.stack([network(images).float().softmax(1) for network in self.networks]).mean(0)
-
-
-def _contiguous(network: nn.Module) -> dict[str, Tensor]:
-    return {name: value.contiguous() for name, value in network.state_dict().items()}
+        """Give the probabilities of one of them, drawn by lot, (B, K), for pictures (B, C, S, S)."""
+        network = self.networks[int(torch.randint(len(self.networks), ()))]
+        return network(images).float().softmax(1)
