@@ -34,16 +34,6 @@ def main(argv: Sequence[str] | None = None) -> None:
         cross_fit(own.out, own.folds, rest)
 
 
-def write(out: Path, table: FaceTable, probabilities: np.ndarray, fold_of: np.ndarray) -> None:
-    """Write soft labels, and tell how often they are the given ones."""
-    from fer_data.fer2013 import TRAINING
-    from fer_data.soft_labels import write_soft_labels
-
-    write_soft_labels(out, table, probabilities, fold_of, shlex.join(["python", *sys.argv]))
-    agreed = float((probabilities.argmax(1) == table.labels[table.usage == TRAINING]).mean())
-    print(f"{out}: {len(fold_of):,} faces, {agreed:.1%} of them as labelled; next: train.py --soft_labels {out}")
-
-
 def cross_fit(out: Path, folds: int, rest: Sequence[str]) -> None:
     """Train a network for each fold, collect what each says of the faces it hasn't seen, and write it."""
     from fer_data.datamodule import FER2013DataModule
@@ -74,6 +64,16 @@ def cross_fit(out: Path, folds: int, rest: Sequence[str]) -> None:
     for fold, answer in enumerate(answers):
         probabilities[fold_of == fold] = answer
     write(out, table, probabilities, fold_of)
+
+
+def write(out: Path, table: FaceTable, probabilities: np.ndarray, fold_of: np.ndarray) -> None:
+    """Write soft labels, and tell how often they are the given ones."""
+    from fer_data.fer2013 import TRAINING
+    from fer_data.soft_labels import write_soft_labels
+
+    write_soft_labels(out, table, probabilities, fold_of, shlex.join(["python", *sys.argv]))
+    agreed = float((probabilities.argmax(1) == table.labels[table.usage == TRAINING]).mean())
+    print(f"{out}: {len(fold_of):,} faces, {agreed:.1%} of them as labelled; next: train.py --soft_labels {out}")
 
 
 def ask(options: Any, faces: FaceTable) -> np.ndarray:

@@ -197,7 +197,10 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     if teachers:
         facts["teachers"] = teachers.facts
     checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams, facts)
-    trainer = build_trainer(run, run_dir, task, RunRecord(run_dir, parser.dump(options), facts))
+    callbacks = build_callbacks(run, run_dir, task)
+    if not run.fast_dev_run:
+        callbacks.insert(0, RunRecord(run_dir, parser.dump(options), facts))
+    trainer = build_trainer(run, run_dir, task, callbacks)
     if trainer.is_global_zero:
         print(overview(run, trainer, task, data))
     fit(trainer, task, data, checkpoint)
@@ -258,10 +261,13 @@ def overview(run: Run, trainer: Any, task: Any, data: Any) -> str:
     return "\n".join(lines)
 
 
-def build_trainer(run: Run, run_dir: Path, task: Any, record: Any) -> Any:
-    """Make the Trainer with its callbacks and loggers; ``log/`` is always written."""
+def build_trainer(run: Run, run_dir: Path, task: Any, callbacks: list[Any]) -> Any:
+    """Make the Trainer with its loggers; ``log/`` is always written."""
     from lightning import Trainer
     from lightning.fabric.utilities.exceptions import MisconfigurationException
+
+    from fer_models.training.callbacks import AtomicCheckpointIO
+    from fer_models.training.trackers import loggers
 
     several = run.num_nodes > 1 or str(run.devices) not in ("1", "auto")
     strategy = run.strategy
@@ -269,7 +275,26 @@ def build_trainer(run: Run, run_dir: Path, task: Any, record: Any) -> Any:
         strategy = "ddp_find_unused_parameters_true" if task.some_weights_unused else "ddp"
     try:
         slurm = _slurm()
-        trainer = Trainer(**_trainer_arguments(run, run_dir, task, strategy, record, slurm))
+        trainer = Trainer(
+            default_root_dir=run_dir,  # see _slurm
+            max_epochs=run.max_epochs,
+            devices=run.devices,
+            num_nodes=run.num_nodes,
+            accelerator=run.accelerator,
+            strategy=strategy,
+            precision=run.precision,
+            callbacks=callbacks,
+            logger=loggers("csv" if run.fast_dev_run else run.logger, run_dir, task.model),
+            plugins=[AtomicCheckpointIO(), *([slurm] if slurm else [])],
+            use_distributed_sampler=False,  # ours shares the faces itself, the same way at any number of workers
+            enable_progress_bar=sys.stdout.isatty(),
+            enable_model_summary=False,
+            fast_dev_run=run.fast_dev_run,
+            limit_train_batches=run.limit_train_batches,
+            limit_val_batches=run.limit_val_batches,
+            num_sanity_val_steps=0,
+            log_every_n_steps=20,
+        )
         if slurm and trainer.strategy.launcher:
             slurm.validate_settings(trainer.num_devices, trainer.num_nodes)
     except (MisconfigurationException, ValueError, RuntimeError) as error:
@@ -295,33 +320,8 @@ def _slurm() -> Any:
     return SLURMEnvironment(auto_requeue=False)
 
 
-def _trainer_arguments(run: Run, run_dir: Path, task: Any, strategy: str, record: Any, slurm: Any) -> dict[str, Any]:
-    from fer_models.training.callbacks import AtomicCheckpointIO
-    from fer_models.training.trackers import loggers
-
-    return dict(
-        default_root_dir=run_dir,  # see _slurm
-        max_epochs=run.max_epochs,
-        devices=run.devices,
-        num_nodes=run.num_nodes,
-        accelerator=run.accelerator,
-        strategy=strategy,
-        precision=run.precision,
-        callbacks=_callbacks(run, run_dir, task, record),
-        logger=loggers("csv" if run.fast_dev_run else run.logger, run_dir, task.model),
-        plugins=[AtomicCheckpointIO(), *([slurm] if slurm else [])],
-        use_distributed_sampler=False,  # ours shares the faces itself, the same way at any number of workers
-        enable_progress_bar=sys.stdout.isatty(),
-        enable_model_summary=False,
-        fast_dev_run=run.fast_dev_run,
-        limit_train_batches=run.limit_train_batches,
-        limit_val_batches=run.limit_val_batches,
-        num_sanity_val_steps=0,
-        log_every_n_steps=20,
-    )
-
-
-def _callbacks(run: Run, run_dir: Path, task: Any, record: Any) -> list[Any]:
+def build_callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
+    """Make what accompanies a run beside its record: checkpoints, curves, pictures, ways to stop."""
     from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 
     from fer_models.tasks.generation import GenerationTask
@@ -353,7 +353,6 @@ def _callbacks(run: Run, run_dir: Path, task: Any, record: Any) -> list[Any]:
         callbacks.append(SampleGrid(run_dir / "samples"))
     if not run.fast_dev_run:
         callbacks += [
-            record,
             FirstCheckpoint(checkpoints),
             ModelCheckpoint(checkpoints, filename="best", **keep, **best),
             ModelCheckpoint(checkpoints, filename="last", **keep),

@@ -1,4 +1,4 @@
-"""Soft labels: what networks say of Training faces; out of fold, of those that they were not trained on."""
+"""Soft labels: what networks say of faces of Training that they were not trained on."""
 
 import io
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ def write_soft_labels(
         path: The file.
         table: All faces; its fingerprint is written too.
         probabilities: (N, K), of the Training faces in the table's order.
-        folds: (N,), the fold of each; -1 if the networks may have been trained on it.
+        folds: (N,), the fold of each, whose network was not trained on it.
         told: The command that made them.
     """
     content = io.BytesIO()

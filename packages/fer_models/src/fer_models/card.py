@@ -199,9 +199,7 @@ def _teachers(teachers: Sequence[Mapping[str, Any]]) -> str:
         had = [", from torchvision's ImageNet weights"] if teacher["pretrained"] else []
         had += [", with FER+'s votes"] if teacher["ferplus_weight"] else []
         lines.append(f"- `{teacher['name']}`, a `{teacher['model']}`{''.join(had)}; weights {teacher['sha256'][:16]}\n")
-    return (
-        f"\nDistilled from the mean answers of these, whose own training is not in the time below:\n\n{''.join(lines)}"
-    )
+    return f"\nDistilled from these, whose own training is not in the time below:\n\n{''.join(lines)}"
 
 
 def _onnx(config: dict[str, Any]) -> str:

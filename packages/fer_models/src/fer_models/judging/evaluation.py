@@ -136,11 +136,15 @@ def evaluate(
         backend: As for ``predict_faces``.
 
     Returns:
-        The metrics (see ``judge``) with ``split``, ``tta`` and, for ``test``, ``test_dedup``: the same metrics on
-        PrivateTest without the faces that also stand in Training or PublicTest; and ``alone``, for each of ``SPREAD``
-        how the members of an ensemble do without each other (see ``spread``), None for a single one and for members
-        that differ in more than their training's chance. Then the
-        probabilities (N, 7), and the N faces' positions in the table.
+        The metrics (see ``judge``) and
+
+        - ``split``, ``usage`` and ``tta``;
+        - ``test_dedup``: for ``test``, the same metrics on PrivateTest without the faces that also stand in Training or
+          PublicTest, else None;
+        - ``alone``: of an ensemble, for each of ``SPREAD`` how the members do without each other (see ``spread``); None
+          for a single one, and for members of different networks.
+
+        Then the probabilities (N, 7), and the N faces' positions in the table.
 
     Raises:
         UserError: A checkpoint is of no classifier, or has other emotions than the table.

@@ -70,4 +70,5 @@ class Teachers:
     def __call__(self, images: Tensor) -> Tensor:
         """Give the probabilities of one of them, drawn by lot, (B, K), for pictures (B, C, S, S)."""
         network = self.networks[int(torch.randint(len(self.networks), ()))]
-        return network(images).float().softmax(1)
+        answer: Tensor = network(images).float().softmax(1)
+        return answer
