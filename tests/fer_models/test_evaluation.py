@@ -1,6 +1,8 @@
 """Judging: looks at a face, ensembles, and what is no classifier."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -89,6 +91,23 @@ def test_an_ensemble_of_a_network_with_itself_is_that_network(small: hub.Checkpo
     runs = together["alone"]["accuracy"]
     assert (runs["mean"], runs["sd"]) == (together["accuracy"], 0)
     assert {**alone, "alone": None} == {**together, "alone": None}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "alike"),
+    [
+        ({"lr": 0.1, "seed": 0, "seconds": 9}, {"lr": 0.1, "seed": 1, "mixup": 0.0}, True),
+        ({"lr": 0.1}, {"lr": 0.2}, False),
+        ({"lr": 0.1}, {"lr": 0.1, "teacher": ["cnn"]}, False),
+        ({"teacher": ["cnn"]}, {"teacher": ["resnet"]}, False),
+        ({}, {"lr": 0.1, "teacher": None}, True),
+    ],
+)
+def test_mean_and_spread_are_told_of_one_recipe_alone(
+    small: hub.Checkpoint, one: dict[str, Any], other: dict[str, Any], alike: bool
+):
+    members = [replace(small, config={**small.config, "training": training}) for training in (one, other)]
+    assert (evaluate(members, TABLE, "val")[0]["alone"] is not None) == alike
 
 
 def test_what_is_no_classifier_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch):

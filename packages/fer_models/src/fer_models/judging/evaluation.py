@@ -41,6 +41,9 @@ JUDGED: dict[str, tuple[Split, Tta]] = {
 SPREAD = {"accuracy": "accuracy", "f1_macro": "macro-F1", "balanced_accuracy": "balanced accuracy"}
 """The figures that are told of each member of an ensemble, and their names."""
 
+NO_RECIPE = {"command", "seed", "data_fingerprint", "git_commit", "machine", "started", "seconds"}
+"""What ``training`` in ``config.json`` tells beside options: where a run comes from."""
+
 Answers = dict[Split, tuple[Tensor, Tensor]]
 """Probabilities (N, 7) and labels (N,) by split."""
 
@@ -142,7 +145,7 @@ def evaluate(
         - ``test_dedup``: for ``test``, the same metrics on PrivateTest without the faces that also stand in Training or
           PublicTest, else None;
         - ``alone``: of an ensemble, for each of ``SPREAD`` how the members do without each other (see ``spread``); None
-          for a single one, and for members of different networks.
+          for a single one, and for members of different networks or recipes.
 
         Then the probabilities (N, 7), and the N faces' positions in the table.
 
@@ -169,7 +172,10 @@ def evaluate(
 
 
 def _alike(one: Checkpoint, other: Checkpoint) -> bool:
-    return all(one.config[key] == other.config[key] for key in ("model", "network_config"))
+    """Tell whether two were trained by one recipe, as far as both say; only distilled ones name a teacher."""
+    recipe, another = ({"teacher": None, **member.config.get("training", {})} for member in (one, other))
+    same = all(recipe[key] == another[key] for key in recipe.keys() & another.keys() - NO_RECIPE)
+    return same and all(one.config[key] == other.config[key] for key in ("model", "network_config"))
 
 
 def _check_emotions(checkpoint: Checkpoint, table: FaceTable) -> None:
