@@ -322,7 +322,7 @@ def _slurm() -> Any:
 
 def build_callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
     """Make what accompanies a run beside its record: checkpoints, curves, pictures, ways to stop."""
-    from lightning.pytorch.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
+    from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
 
     from fer_models.tasks.generation import GenerationTask
     from fer_models.training.callbacks import (
@@ -330,6 +330,7 @@ def build_callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
         Curves,
         EpochLine,
         FirstCheckpoint,
+        Patience,
         RandomnessOfEpoch,
         SampleGrid,
         StopAtInterrupt,
@@ -358,7 +359,7 @@ def build_callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
             ModelCheckpoint(checkpoints, filename="last", **keep),
         ]
     if run.patience:
-        callbacks.append(EarlyStopping(patience=run.patience, **best))
+        callbacks.append(Patience(patience=run.patience, **best))
     if run.ema_decay:
         callbacks.append(EMA(run.ema_decay))
     if sys.stdout.isatty():

@@ -80,6 +80,19 @@ def test_a_damaged_last_checkpoint_is_skipped_with_a_word(
     assert "skipped: " in said and "last.ckpt" in said and "resuming from" in said and "best.ckpt" in said
 
 
+def test_a_run_whose_patience_ran_out_trains_on_with_more_patience_only(tmp_path: Path):
+    options = ["--lr", "1e-9", "--ema_decay", "0", "--max_epochs", "20", "--run_dir", str(tmp_path), "--name", "run"]
+
+    def epochs(patience: int) -> int:
+        train.main([*RUN, *options, "--resume", "auto", "--patience", str(patience)])
+        return len(read_metrics(tmp_path / "cnn/run/log")["val/accuracy"])
+
+    stopped = epochs(1)
+    assert 2 <= stopped < 20
+    assert epochs(1) == stopped
+    assert epochs(2) > stopped
+
+
 @pytest.mark.parametrize(("how", "status"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 def test_a_stop_signal_leaves_a_checkpoint_and_a_status(tmp_path: Path, how: signal.Signals, status: int):
     process = start(tmp_path, "--max_epochs", "1000")

@@ -14,7 +14,7 @@ import matplotlib
 import numpy as np
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import BaseFinetuning, WeightAveraging
+from lightning.pytorch.callbacks import BaseFinetuning, EarlyStopping, WeightAveraging
 from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 from torch.optim.swa_utils import AveragedModel
@@ -303,6 +303,22 @@ class StopAtNonFinite(Callback):
                 f"the loss became {float(outputs['loss'])} in epoch {trainer.current_epoch}, batch {batch_idx}: the "
                 "learning rate is too high (--lr), or 16-bit numbers overflow (--precision 32-true or bf16-mixed)"
             )
+
+
+class Patience(EarlyStopping):
+    """Stop when the validation hasn't become better for a time.
+
+    A run that stopped so trains no further when it is resumed, unless it is given more patience than it had. (That of
+    Lightning would train an epoch more each time, and never ask how much patience it is given.)
+    """
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from a checkpoint with the patience given now."""
+        super().load_state_dict({**state_dict, "patience": self.patience})
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Stop where patience has run out already."""
+        trainer.should_stop = self.wait_count >= self.patience
 
 
 class StopAtInterrupt(Callback):
