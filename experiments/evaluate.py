@@ -98,6 +98,7 @@ def evaluate_classifiers(
     members = [checkpoint.name for checkpoint in checkpoints]
     told = served_calibration(checkpoints, options.tta, probabilities, table.labels[chosen])
     metrics = {"checkpoint": "+".join(members), "members": members, **metrics, "calibration": told}
+    metrics["taggers"] = second_opinion(table, options.data, probabilities, chosen)
     looks = "" if options.tta == "none" else f"-{options.tta}"
     out = options.out or Path("reports") / f"{metrics['checkpoint']}-{options.split}{looks}"
     page = write_report(out, metrics, probabilities, table.images[chosen], table.labels[chosen], chosen)
@@ -117,6 +118,20 @@ def served_calibration(
         return None
     chosen = {key: fitted[key] for key in ("temperature", "uncertain_below", "target_accuracy", "fitted_on")}
     return {**chosen, **judge_calibration(probabilities, torch.from_numpy(labels).long(), fitted)}
+
+
+def second_opinion(
+    table: "FaceTable", data: str, probabilities: "Tensor", chosen: "NDArray[np.intp]"
+) -> dict[str, Any] | None:
+    """Compare with FER+'s taggers, where their votes lie beside the data and the labels aren't theirs already."""
+    from fer_data.emotions import EMOTIONS
+    from fer_data.fer2013 import votes_beside, with_votes
+    from fer_data.ferplus import votes_of
+    from fer_models.judging.taggers import judge_by_taggers
+
+    if table.classes != EMOTIONS or table.rows is None or votes_beside(data) is None:
+        return None
+    return judge_by_taggers(probabilities, table.labels[chosen], votes_of(with_votes(table, data))[chosen])
 
 
 def evaluate_generator(
@@ -182,6 +197,11 @@ def summary(metrics: dict[str, Any]) -> str:
     if told and told["answered"]:
         coverage, accuracy = (share_text(told["answered"], key) for key in ("coverage", "accuracy"))
         lines.append(f"  with --uncertain: {coverage} answered, {accuracy} of them right")
+    seen = metrics["taggers"]
+    if seen:
+        answers, labels, agreed = (share_text(seen, key) for key in ("answers", "labels", "agreed"))
+        lines.append(f"  what most FER+ taggers see (n {seen['n']}): {answers} of the answers, {labels} of the labels")
+        lines.append(f"  where the label is what they see (n {seen['agreed_n']}): {agreed} of the answers")
     return "\n".join(lines)
 
 

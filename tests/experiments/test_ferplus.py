@@ -80,3 +80,20 @@ def test_ferplus_labels_are_a_track_of_their_own(ferplus: Path, tmp_path: Path, 
 
 def test_ferplus_votes_go_with_ferplus_labels(ferplus: Path):
     train.main([*SMALL, "--data", f"ferplus:{ferplus}", "--ferplus_weight", "0.3", "--mixup", "0.2", "--fast_dev_run"])
+
+
+def test_evaluate_tells_what_other_people_see_in_the_faces(
+    ferplus: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """Of the drawn faces nine in ten have a majority, and it is their label."""
+    checkpoint = str(Path(__file__).parents[2] / "checkpoints" / "cnn")
+    evaluate.main(["--checkpoint", checkpoint, "--data", str(ferplus), "--out", str(tmp_path / "out")])
+    told, page = capsys.readouterr().out, (tmp_path / "out" / "report.html").read_text()
+    seen = json.loads((tmp_path / "out" / "metrics.json").read_text())["taggers"]
+    assert 0 < seen["n"] == seen["agreed_n"] < int((load(str(ferplus)).usage == 2).sum())
+    assert seen["labels"] == 1 and seen["answers"] == seen["agreed"]
+    assert f"what most FER+ taggers see (n {seen['n']})" in told and "100.0%" in told
+    assert "What other people see" in page
+    evaluate.main(["--checkpoint", checkpoint, "--data", "synthetic:140", "--out", str(tmp_path / "none")])
+    assert json.loads((tmp_path / "none" / "metrics.json").read_text())["taggers"] is None
+    assert "What other people see" not in (tmp_path / "none" / "report.html").read_text()

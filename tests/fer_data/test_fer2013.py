@@ -319,6 +319,8 @@ def test_majority_rule():
     }
     found = ferplus.majority(np.array(list(votes), np.uint8))
     assert found.dtype == np.int8 and found.tolist() == list(votes.values())
+    as_labelled = ferplus.majority_as_labelled(np.array(list(votes), np.uint8))  # neutral is FER2013's 6
+    assert as_labelled.tolist() == [6, -2, 6, -1, -2, -2, -2]
 
 
 @pytest.mark.real_data

@@ -104,6 +104,12 @@ def _download() -> Path:
         ) from None
 
 
+def votes_beside(data: str) -> Path | None:
+    """Look for FER+'s votes beside the faces that ``load(data)`` gives; None where there are none."""
+    drawn = data.partition(":")[0] == "synthetic"
+    return None if drawn else ferplus.find_votes(layouts.find(locate(data))[1])
+
+
 def with_votes(table: FaceTable, data: str) -> FaceTable:
     """Join FER+'s votes, from beside the data, to the faces that ``load(data)`` gave, if they haven't got them.
 
@@ -112,8 +118,7 @@ def with_votes(table: FaceTable, data: str) -> FaceTable:
     """
     if table.votes is not None:
         return table
-    drawn = data.partition(":")[0] == "synthetic"
-    path = None if drawn else ferplus.find_votes(layouts.find(locate(data))[1])
+    path = votes_beside(data)
     if path is None:
         raise DataError(
             f"--data {data} has no FER+ votes: put fer2013new.csv of the microsoft/FERPlus repository beside the faces"
@@ -182,7 +187,7 @@ def stats(data: str = "auto", *, cache: bool = True) -> dict[str, Any]:
     drawn = data.partition(":")[0] == "synthetic"
     source = data if drawn else str(locate(data))
     table = load(source, cache=cache)
-    votes = None if drawn else ferplus.find_votes(layouts.find(Path(source))[1])
+    votes = votes_beside(source)
     counts = {
         usage: np.bincount(table.labels[table.usage == split], minlength=len(EMOTIONS)).tolist()
         for split, usage in enumerate(USAGES)

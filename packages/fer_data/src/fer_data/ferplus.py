@@ -86,6 +86,19 @@ def majority(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
     return np.where(decided, label, -1).astype(np.int8)
 
 
+def majority_as_labelled(votes: NDArray[np.uint8]) -> NDArray[np.int8]:
+    """Give each face's majority by FER2013's numbers.
+
+    Args:
+        votes: uint8 (N, 10), columns as in ``FERPLUS_VOTES``.
+
+    Returns:
+        int8 (N,): index into ``EMOTIONS``; -1 for contempt, which FER2013 doesn't have; -2 without a majority.
+    """
+    codes = [-1 if (code := emotion_index(name)) is None else code for name in FERPLUS_EMOTIONS]
+    return np.array([*codes, -2], np.int8)[majority(votes)]  # without one it is -1: the last
+
+
 def votes_of(table: FaceTable) -> NDArray[np.uint8]:
     """Give a table's votes, uint8 (N, 10).
 
@@ -136,10 +149,8 @@ def disagreement(path: Path, table: FaceTable) -> dict[str, dict[str, Any]]:
         For each usage ``n``, the faces that have a FER+ majority, and ``share``, 0..1, of them whose FER2013 label is
         another emotion. Contempt, which FER2013 doesn't have, counts as another.
     """
-    label = majority(read_votes(path, table))
-    codes = np.array([-1 if (code := emotion_index(name)) is None else code for name in FERPLUS_EMOTIONS])
-    other = codes[label] != table.labels
-    decided = label >= 0
+    label = majority_as_labelled(read_votes(path, table))
+    other, decided = label != table.labels, label > -2
     of_split = {name: decided & (table.usage == split) for split, name in enumerate(USAGES)}
     return {
         name: {"n": int(mask.sum()), "share": round(float(other[mask].mean()), 4)}

@@ -43,8 +43,9 @@ def write_report(
 
     Args:
         out: Folder, made if missing.
-        metrics: From ``evaluate``, with ``checkpoint`` (its name), ``members`` (the names of an ensemble's) and
-            ``calibration``: what was fitted and what it does on these faces (see ``calibration``), or None.
+        metrics: From ``evaluate``, with ``checkpoint`` (its name), ``members`` (the names of an ensemble's),
+            ``calibration``: what was fitted and what it does on these faces (see ``calibration``), or None; and
+            ``taggers``: what FER+'s taggers see in them (see ``taggers``), or None.
         probabilities: (N, 7).
         images: uint8 (N, 48, 48).
         labels: (N,).
@@ -206,6 +207,7 @@ def _page(metrics: dict[str, Any], per_class: pd.DataFrame, pictures: dict[str, 
         tables=tables
         + _each_alone(metrics["members"], metrics["alone"])
         + _as_served(metrics["calibration"])
+        + _as_taggers_see(metrics["taggers"])
         + "<h2>Each emotion</h2>"
         + per_class.round(3).rename_axis(None).to_html(border=0),
         pictures={_TITLES[name]: content for name, content in pictures.items()},
@@ -240,6 +242,19 @@ def _as_served(calibration: dict[str, Any] | None) -> str:
     }
     table: str = pd.DataFrame({"as served": rows}).to_html(border=0)
     return f"<h2>As served</h2>{table}"
+
+
+def _as_taggers_see(seen: dict[str, Any] | None) -> str:
+    """Tell how often answers and labels are what most of FER+'s taggers see."""
+    if not seen:
+        return ""
+    rows = {
+        f"answers that are what most see, of {seen['n']:,} faces": share_text(seen, "answers"),
+        "FER2013's labels that are": share_text(seen, "labels"),
+        f"answers that are, of the {seen['agreed_n']:,} faces whose label is": share_text(seen, "agreed"),
+    }
+    table: str = pd.DataFrame({"FER+'s ten taggers": rows}).to_html(border=0)
+    return f"<h2>What other people see</h2>{table}"
 
 
 def _how(metrics: dict[str, Any]) -> str:
