@@ -12,7 +12,7 @@ here=$(dirname "$0")
 python=${PYTHON:-.venv/bin/python}
 device=$("$python" -c 'import torch; print("cuda" if torch.cuda.is_available() else "cpu")')
 
-# train MODEL NAME [options]: by the recipe of experiments/configs, with augmentation and data on the device.
+# train RECIPE NAME [options]: by a recipe of experiments/configs, with augmentation and data on the device.
 train() {
     "$python" "$here/train.py" --config "$here/configs/$1.yaml" --name "$2" --data "$data" --run_dir "$out/runs" \
         --resume auto --devices 1 --augment_on device --data_on device "${@:3}" ${options[@]+"${options[@]}"}
@@ -29,15 +29,15 @@ evaluate() {
 export_run() { "$python" "$here/export.py" "$out/runs/$1" "$out/checkpoints/$2" --data "${3:-$data}"; }
 
 seeds=(resnet/seed0 resnet/seed1 resnet/seed2)
-for seed in 0 1 2; do train resnet "seed$seed" --seed "$seed"; done
+for seed in 0 1 2; do train resnet-record "seed$seed" --seed "$seed"; done
 
 # The small one learns from the three; a teacher that is asked about blends of faces has more to tell.
-train cnn distilled --teacher "[$out/runs/resnet/seed0,$out/runs/resnet/seed1,$out/runs/resnet/seed2]" \
-    --augment strong --mixup 0.5 --max_epochs 200
+train cnn-distilled distilled --max_epochs 200 --augment strong \
+    --teacher "[$out/runs/resnet/seed0,$out/runs/resnet/seed1,$out/runs/resnet/seed2]"
 
 train vgg19 scratch --unfreeze_epoch 0 --backbone_lr 1
 train efficientnet scratch --max_epochs 40 --batch_size 128 --precision bf16-mixed --ema_decay 0.999
-train resnet ferplus --data "ferplus:$data"
+train resnet-record ferplus --data "ferplus:$data"
 
 for tta in none flip ten-crop; do
     evaluate resnet val "$tta" "${seeds[@]}"
