@@ -89,16 +89,19 @@ def evaluate_classifiers(
     """Judge one classifier, or several together, and write the report."""
     from fer_models.judging.evaluation import evaluate
     from fer_models.judging.report import write_report
+    from fer_models.judging.taggers import judge_by_taggers
 
     if options.cas:
         raise UserError("--cas is for generators: a classifier makes no faces to learn from")
+    votes = votes_of_taggers(table, options.data)
     metrics, probabilities, chosen = evaluate(
         checkpoints, table, options.split, options.tta, options.device, options.backend
     )
     members = [checkpoint.name for checkpoint in checkpoints]
     told = served_calibration(checkpoints, options.tta, probabilities, table.labels[chosen])
     metrics = {"checkpoint": "+".join(members), "members": members, **metrics, "calibration": told}
-    metrics["taggers"] = second_opinion(table, options.data, probabilities, chosen)
+    seen = None if votes is None else judge_by_taggers(probabilities, table.labels[chosen], votes[chosen])
+    metrics["taggers"] = seen
     looks = "" if options.tta == "none" else f"-{options.tta}"
     out = options.out or Path("reports") / f"{metrics['checkpoint']}-{options.split}{looks}"
     page = write_report(out, metrics, probabilities, table.images[chosen], table.labels[chosen], chosen)
@@ -120,18 +123,14 @@ def served_calibration(
     return {**chosen, **judge_calibration(probabilities, torch.from_numpy(labels).long(), fitted)}
 
 
-def second_opinion(
-    table: "FaceTable", data: str, probabilities: "Tensor", chosen: "NDArray[np.intp]"
-) -> dict[str, Any] | None:
-    """Compare with FER+'s taggers, where their votes lie beside the data and the labels aren't theirs already."""
+def votes_of_taggers(table: "FaceTable", data: str) -> "NDArray[np.uint8] | None":
+    """Give FER+'s votes, (N, 10), where they lie beside the data and the labels aren't theirs already."""
     from fer_data.emotions import EMOTIONS
     from fer_data.fer2013 import votes_beside, with_votes
-    from fer_data.ferplus import votes_of
-    from fer_models.judging.taggers import judge_by_taggers
 
     if table.classes != EMOTIONS or table.rows is None or votes_beside(data) is None:
         return None
-    return judge_by_taggers(probabilities, table.labels[chosen], votes_of(with_votes(table, data))[chosen])
+    return with_votes(table, data).votes
 
 
 def evaluate_generator(
@@ -200,8 +199,8 @@ def summary(metrics: dict[str, Any]) -> str:
     seen = metrics["taggers"]
     if seen:
         answers, labels, agreed = (share_text(seen, key) for key in ("answers", "labels", "agreed"))
-        lines.append(f"  what most FER+ taggers see (n {seen['n']}): {answers} of the answers, {labels} of the labels")
-        lines.append(f"  where the label is what they see (n {seen['agreed_n']}): {agreed} of the answers")
+        lines.append(f"  as FER+'s majority (n {seen['n']}): {answers} of the answers, {labels} of FER2013's labels")
+        lines.append(f"  where the label is that majority (n {seen['agreed_n']}): {agreed} of the answers")
     return "\n".join(lines)
 
 

@@ -197,9 +197,10 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     if teachers:
         facts["teachers"] = teachers.facts
     checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams, facts)
-    callbacks = build_callbacks(run, run_dir, task)
+    callbacks = companions(run, run_dir, task)
     if not run.fast_dev_run:
-        callbacks.insert(0, RunRecord(run_dir, parser.dump(options), facts))
+        # Before the average, which has its weights in place while these hear of a validation's end.
+        callbacks = [RunRecord(run_dir, parser.dump(options), facts), *savers(run_dir, task), *callbacks]
     trainer = build_trainer(run, run_dir, task, callbacks)
     if trainer.is_global_zero:
         print(overview(run, trainer, task, data))
@@ -269,10 +270,6 @@ def build_trainer(run: Run, run_dir: Path, task: Any, callbacks: list[Any]) -> A
     from fer_models.training.callbacks import AtomicCheckpointIO
     from fer_models.training.trackers import loggers
 
-    several = run.num_nodes > 1 or str(run.devices) not in ("1", "auto")
-    strategy = run.strategy
-    if strategy == "auto" and several:
-        strategy = "ddp_find_unused_parameters_true" if task.some_weights_unused else "ddp"
     try:
         slurm = _slurm()
         trainer = Trainer(
@@ -281,7 +278,7 @@ def build_trainer(run: Run, run_dir: Path, task: Any, callbacks: list[Any]) -> A
             devices=run.devices,
             num_nodes=run.num_nodes,
             accelerator=run.accelerator,
-            strategy=strategy,
+            strategy=_strategy(run, task),
             precision=run.precision,
             callbacks=callbacks,
             logger=loggers("csv" if run.fast_dev_run else run.logger, run_dir, task.model),
@@ -299,13 +296,16 @@ def build_trainer(run: Run, run_dir: Path, task: Any, callbacks: list[Any]) -> A
             slurm.validate_settings(trainer.num_devices, trainer.num_nodes)
     except (MisconfigurationException, ValueError, RuntimeError) as error:
         raise UserError(f"Lightning refuses these options: {error}") from error
-    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
-    if slurm and tasks > 1 and not trainer.strategy.launcher:
-        raise UserError(
-            f"srun started {tasks} tasks, but --devices {run.devices} is one device, so that each would train this run "
-            "by itself: give --devices and --num_nodes as the job has them"
-        )
+    if slurm and not trainer.strategy.launcher:
+        _check_lone_task(run)
     return trainer
+
+
+def _strategy(run: Run, task: Any) -> str:
+    several = run.num_nodes > 1 or str(run.devices) not in ("1", "auto")
+    if run.strategy != "auto" or not several:
+        return run.strategy
+    return "ddp_find_unused_parameters_true" if task.some_weights_unused else "ddp"
 
 
 def _slurm() -> Any:
@@ -320,29 +320,50 @@ def _slurm() -> Any:
     return SLURMEnvironment(auto_requeue=False)
 
 
-def build_callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
-    """Make what accompanies a run beside its record: checkpoints, curves, pictures, ways to stop."""
-    from lightning.pytorch.callbacks import ModelCheckpoint, RichProgressBar
+def _check_lone_task(run: Run) -> None:
+    tasks = int(os.environ.get("SLURM_STEP_NUM_TASKS", 1))
+    if tasks > 1:
+        raise UserError(
+            f"srun started {tasks} tasks, but --devices {run.devices} is one device, so that each would train this run "
+            "by itself: give --devices and --num_nodes as the job has them"
+        )
+
+
+def savers(run_dir: Path, task: Any) -> list[Any]:
+    """Make the callbacks that write checkpoints, and a generator's pictures."""
+    from lightning.pytorch.callbacks import ModelCheckpoint
 
     from fer_models.tasks.generation import GenerationTask
+    from fer_models.training.callbacks import FirstCheckpoint, SampleGrid
+
+    checkpoints = run_dir / "checkpoints"
+    metric, mode = task.monitor
+    # Saved when an epoch has ended, and so as it would be at the start of the next one.
+    keep: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
+    pictures = [SampleGrid(run_dir / "samples")] if isinstance(task, GenerationTask) else []
+    return [
+        *pictures,
+        FirstCheckpoint(checkpoints),
+        ModelCheckpoint(checkpoints, filename="best", monitor=metric, mode=mode, **keep),
+        ModelCheckpoint(checkpoints, filename="last", **keep),
+    ]
+
+
+def companions(run: Run, run_dir: Path, task: Any) -> list[Any]:
+    """Make the callbacks that go with every run: its randomness, curves, average, ways to stop."""
+    from lightning.pytorch.callbacks import RichProgressBar
+
     from fer_models.training.callbacks import (
         EMA,
         Curves,
         EpochLine,
-        FirstCheckpoint,
         Patience,
         RandomnessOfEpoch,
-        SampleGrid,
         StopAtInterrupt,
         StopAtNonFinite,
     )
     from fer_models.training.trackers import BestInTracker
 
-    checkpoints = run_dir / "checkpoints"
-    metric, mode = task.monitor
-    best: dict[str, Any] = {"monitor": metric, "mode": mode}
-    # Saved when an epoch has ended, and so as it would be at the start of the next one.
-    keep: dict[str, Any] = {"save_on_train_epoch_end": True, "enable_version_counter": False}
     callbacks: list[Any] = [
         RandomnessOfEpoch(run.seed),
         StopAtInterrupt(),
@@ -350,16 +371,9 @@ def build_callbacks(run: Run, run_dir: Path, task: Any) -> list[Any]:
         Curves(run_dir),
         EpochLine(),
     ]
-    if isinstance(task, GenerationTask) and not run.fast_dev_run:
-        callbacks.append(SampleGrid(run_dir / "samples"))
-    if not run.fast_dev_run:
-        callbacks += [
-            FirstCheckpoint(checkpoints),
-            ModelCheckpoint(checkpoints, filename="best", **keep, **best),
-            ModelCheckpoint(checkpoints, filename="last", **keep),
-        ]
     if run.patience:
-        callbacks.append(Patience(patience=run.patience, **best))
+        metric, mode = task.monitor
+        callbacks.append(Patience(metric, mode=mode, patience=run.patience))
     if run.ema_decay:
         callbacks.append(EMA(run.ema_decay))
     if sys.stdout.isatty():
@@ -386,12 +400,14 @@ def _facts(data: Any) -> dict[str, Any]:
 def _farewell(run: Run, trainer: Any, metric: str, data: str) -> str:
     if run.fast_dev_run:
         return "fast_dev_run: one batch went through; nothing was saved"
-    checkpoint = trainer.checkpoint_callback
+    checkpoint, stopper = trainer.checkpoint_callback, trainer.early_stopping_callback
+    stopped = stopper is not None and stopper.wait_count >= stopper.patience
+    done = f"patience {run.patience} ran out; to go on, give more" if stopped else f"{run.max_epochs} epochs are done"
     if checkpoint.best_model_score is None:
-        return f"nothing was left to train: {run.max_epochs} epochs were done already"
+        return f"nothing was left to train: {done}"
     score, best = float(checkpoint.best_model_score), os.path.relpath(checkpoint.best_model_path)
     return (
-        f"best {metric} {score:.4f}; checkpoint: {best}\n"
+        f"{done}; best {metric} {score:.4f}; checkpoint: {best}\n"
         f"next: python experiments/evaluate.py --checkpoint {best} --data {data}"
     )
 

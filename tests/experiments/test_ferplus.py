@@ -92,7 +92,7 @@ def test_evaluate_tells_what_other_people_see_in_the_faces(
     seen = json.loads((tmp_path / "out" / "metrics.json").read_text())["taggers"]
     assert 0 < seen["n"] == seen["agreed_n"] < int((load(str(ferplus)).usage == 2).sum())
     assert seen["labels"] == 1 and seen["answers"] == seen["agreed"]
-    assert f"what most FER+ taggers see (n {seen['n']})" in told and "100.0%" in told
+    assert f"as FER+'s majority (n {seen['n']})" in told and "100.0%" in told
     assert "What other people see" in page
     evaluate.main(["--checkpoint", checkpoint, "--data", "synthetic:140", "--out", str(tmp_path / "none")])
     assert json.loads((tmp_path / "none" / "metrics.json").read_text())["taggers"] is None

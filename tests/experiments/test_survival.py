@@ -80,7 +80,9 @@ def test_a_damaged_last_checkpoint_is_skipped_with_a_word(
     assert "skipped: " in said and "last.ckpt" in said and "resuming from" in said and "best.ckpt" in said
 
 
-def test_a_run_whose_patience_ran_out_trains_on_with_more_patience_only(tmp_path: Path):
+def test_a_run_whose_patience_ran_out_trains_on_with_more_patience_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     options = ["--lr", "1e-9", "--ema_decay", "0", "--max_epochs", "20", "--run_dir", str(tmp_path), "--name", "run"]
 
     def epochs(patience: int) -> int:
@@ -89,7 +91,9 @@ def test_a_run_whose_patience_ran_out_trains_on_with_more_patience_only(tmp_path
 
     stopped = epochs(1)
     assert 2 <= stopped < 20
+    assert "patience 1 ran out; to go on, give more; best val/accuracy" in capsys.readouterr().out
     assert epochs(1) == stopped
+    assert "patience 1 ran out" in capsys.readouterr().out
     assert epochs(2) > stopped
 
 

@@ -100,7 +100,8 @@ def test_an_ensemble_of_a_network_with_itself_is_that_network(small: hub.Checkpo
         ({"lr": 0.1}, {"lr": 0.2}, False),
         ({"lr": 0.1}, {"lr": 0.1, "teacher": ["cnn"]}, False),
         ({"teacher": ["cnn"]}, {"teacher": ["resnet"]}, False),
-        ({}, {"lr": 0.1, "teacher": None}, True),
+        ({"class_weights": None}, {"lr": 0.1, "teacher": None}, True),  # as all runs before there were teachers
+        ({}, {"sam_rho": 0.05}, False),
     ],
 )
 def test_mean_and_spread_are_told_of_one_recipe_alone(

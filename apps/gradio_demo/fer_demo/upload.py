@@ -124,7 +124,7 @@ def build(models: Models) -> None:
     photo.change(_emptied, None, page, queue=False, show_progress="hidden", **hidden)
     chosen.change(_bars, [faces, chosen], [shares, table, why], queue=False, show_progress="hidden", **hidden)
     drawn.select(
-        _clicked, [faces, chosen], [chosen], queue=False, show_progress="hidden", trigger_mode="always_last", **hidden
+        _clicked, [faces, chosen], [chosen], queue=False, show_progress="hidden", trigger_mode="multiple", **hidden
     )
     compare.click(acts.compare, [photo, faces, chosen], [table], **hidden, **busy)
     explain.click(acts.explain, [photo, faces, chosen, classifier], [why], **hidden, **busy)

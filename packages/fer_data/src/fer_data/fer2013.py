@@ -105,7 +105,14 @@ def _download() -> Path:
 
 
 def votes_beside(data: str) -> Path | None:
-    """Look for FER+'s votes beside the faces that ``load(data)`` gives; None where there are none."""
+    """Look for FER+'s votes beside the faces that ``load(data)`` gives; None where there are none.
+
+    Args:
+        data: As for ``load``, but not ``ferplus``.
+
+    Raises:
+        DataError: As for ``load``.
+    """
     drawn = data.partition(":")[0] == "synthetic"
     return None if drawn else ferplus.find_votes(layouts.find(locate(data))[1])
 

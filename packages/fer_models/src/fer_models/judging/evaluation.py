@@ -19,6 +19,7 @@ from fer_models.hub import Checkpoint
 from fer_models.judging import calibration
 from fer_models.metrics.classification import judge, spread
 from fer_models.networks.base import Classifier
+from fer_models.registry import complete
 
 Split = Literal["val", "test"]
 SPLITS: dict[Split, str] = {"val": "PublicTest", "test": "PrivateTest"}
@@ -40,9 +41,6 @@ JUDGED: dict[str, tuple[Split, Tta]] = {
 
 SPREAD = {"accuracy": "accuracy", "f1_macro": "macro-F1", "balanced_accuracy": "balanced accuracy"}
 """The figures that are told of each member of an ensemble, and their names."""
-
-NO_RECIPE = {"command", "seed", "data_fingerprint", "git_commit", "machine", "started", "seconds"}
-"""What ``training`` in ``config.json`` tells beside options: where a run comes from."""
 
 Answers = dict[Split, tuple[Tensor, Tensor]]
 """Probabilities (N, 7) and labels (N,) by split."""
@@ -145,7 +143,7 @@ def evaluate(
         - ``test_dedup``: for ``test``, the same metrics on PrivateTest without the faces that also stand in Training or
           PublicTest, else None;
         - ``alone``: of an ensemble, for each of ``SPREAD`` how the members do without each other (see ``spread``); None
-          for a single one, and for members of different networks or recipes.
+          for a single one, and where options of network or task differ (see ``_recipe``).
 
         Then the probabilities (N, 7), and the N faces' positions in the table.
 
@@ -161,7 +159,7 @@ def evaluate(
     labels = torch.from_numpy(table.labels[chosen]).long()
     metrics = {"split": split, "usage": SPLITS[split], "tta": tta, **judge(probabilities, labels)}
     metrics["alone"] = None
-    if len(checkpoints) > 1 and all(_alike(member, checkpoints[0]) for member in checkpoints):
+    if len(checkpoints) > 1 and all(_recipe(member) == _recipe(checkpoints[0]) for member in checkpoints):
         alone = [judge(answer, labels) for answer in answers]
         metrics["alone"] = {key: spread([member[key] for member in alone]) for key in SPREAD}
     metrics["test_dedup"] = None
@@ -171,11 +169,11 @@ def evaluate(
     return metrics, probabilities, chosen
 
 
-def _alike(one: Checkpoint, other: Checkpoint) -> bool:
-    """Tell whether two were trained by one recipe, as far as both say; only distilled ones name a teacher."""
-    recipe, another = ({"teacher": None, **member.config.get("training", {})} for member in (one, other))
-    same = all(recipe[key] == another[key] for key in recipe.keys() & another.keys() - NO_RECIPE)
-    return same and all(one.config[key] == other.config[key] for key in ("model", "network_config"))
+def _recipe(member: Checkpoint) -> dict[str, Any]:
+    """Give the options of network and task; of data, augmentation and length a checkpoint doesn't tell."""
+    options = complete({key: member.config[key] for key in ("model", "network_config")})
+    told = {**member.config.get("training", {}), "network_config": options["network_config"]}
+    return {key: told.get(key, value) for key, value in options.items()}
 
 
 def _check_emotions(checkpoint: Checkpoint, table: FaceTable) -> None:

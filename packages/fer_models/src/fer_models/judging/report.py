@@ -245,15 +245,15 @@ def _as_served(calibration: dict[str, Any] | None) -> str:
 
 
 def _as_taggers_see(seen: dict[str, Any] | None) -> str:
-    """Tell how often answers and labels are what most of FER+'s taggers see."""
+    """Tell how often answers and labels are FER+'s majority."""
     if not seen:
         return ""
     rows = {
-        f"answers that are what most see, of {seen['n']:,} faces": share_text(seen, "answers"),
-        "FER2013's labels that are": share_text(seen, "labels"),
-        f"answers that are, of the {seen['agreed_n']:,} faces whose label is": share_text(seen, "agreed"),
+        f"answers that are it, of {seen['n']:,} faces that have one": share_text(seen, "answers"),
+        "FER2013's labels that are it": share_text(seen, "labels"),
+        f"answers that are it, of the {seen['agreed_n']:,} faces whose label is": share_text(seen, "agreed"),
     }
-    table: str = pd.DataFrame({"FER+'s ten taggers": rows}).to_html(border=0)
+    table: str = pd.DataFrame({"FER+'s majority": rows}).to_html(border=0)
     return f"<h2>What other people see</h2>{table}"
 
 

@@ -1,4 +1,4 @@
-"""Judge answers by a second set of labels: what most of FER+'s ten taggers see in the same faces."""
+"""Judge answers by a second set of labels: the majorities of FER+'s ten taggers of the same faces."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from fer_models.metrics.classification import share_interval
 
 
 def judge_by_taggers(probabilities: Tensor, labels: NDArray[np.uint8], votes: NDArray[np.uint8]) -> dict[str, Any]:
-    """Tell how often answers, and how often FER2013's own labels, are what most taggers see.
+    """Tell how often answers, and how often FER2013's own labels, are FER+'s majority.
 
     It shows how far FER2013's labels can be trusted, and so what an accuracy against them means.
 

@@ -309,7 +309,8 @@ class Patience(EarlyStopping):
     """Stop when the validation hasn't become better for a time.
 
     A run that stopped so trains no further when it is resumed, unless it is given more patience than it had. (That of
-    Lightning would train an epoch more each time, and never ask how much patience it is given.)
+    Lightning would train an epoch more each time, and never ask how much patience it is given.) Strategies that shard
+    the network put callbacks' states back later: there it is Lightning's.
     """
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,15 +1,13 @@
 """Find a checkpoint from which a run can go on."""
 
 import json
-from collections.abc import Callable, Mapping
-from inspect import signature
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fer_data.errors import UserError
 from fer_models.hub import Checkpoint, CheckpointError, load_run
-from fer_models.networks import NETWORKS
-from fer_models.registry import task_of
+from fer_models.registry import complete
 
 
 def checkpoint_to_resume(
@@ -56,7 +54,7 @@ def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, A
             raise UserError(f"{path} was trained on other data, as {record} tells: give the same --data again")
         if told.get("teachers") != facts.get("teachers"):
             raise UserError(f"{path} was trained by other teachers, as {record} tells: give the same --teacher again")
-    trained, wanted = _complete(checkpoint.config["training"]), _complete(settings)
+    trained, wanted = (_builtins(complete(each)) for each in (checkpoint.config["training"], settings))
     for key in sorted({*trained, *wanted}):
         if trained.get(key) != wanted.get(key):
             raise UserError(
@@ -65,16 +63,9 @@ def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, A
             )
 
 
-def _complete(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the defaults of options that are younger than a run, which was trained as they leave it; JSON builtins."""
-    model = settings["model"]
-    network_config = {**_defaults(NETWORKS[model]), **settings["network_config"]}
-    complete = {**_defaults(task_of(model)), **settings, "network_config": network_config}
-    return dict(json.loads(json.dumps(complete)))
-
-
-def _defaults(made_by: Callable[..., Any]) -> dict[str, Any]:
-    return {p.name: p.default for p in signature(made_by).parameters.values() if p.default is not p.empty}
+def _builtins(settings: dict[str, Any]) -> dict[str, Any]:
+    """Give what JSON makes of them: lists for tuples."""
+    return dict(json.loads(json.dumps(settings)))
 
 
 def newest_run(runs: Path) -> Path | None:

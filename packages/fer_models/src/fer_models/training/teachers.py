@@ -20,9 +20,10 @@ class Teachers:
     They see the very pictures that the student sees, augmented and blended: so the student learns their function rather
     than what they know by heart ("A good teacher is patient and consistent", Beyer et al. 2022,
     https://arxiv.org/abs/2106.05237; distillation: Hinton et al. 2015, https://arxiv.org/abs/1503.02531). Each batch
-    asks one of them by lot: the loss is linear in the targets, so that over many batches its gradient is that of their
-    mean, and many teachers take no more time than one (Fukuda et al. 2017, https://doi.org/10.21437/Interspeech.2017-614).
-    No module, so that they are no part of the student's checkpoints.
+    asks one of them by lot, on several devices each its own: cross-entropy is linear in the targets (without weights of
+    classes), so that over many batches its gradient is that of their mean, and many teachers take no more time than one
+    (Fukuda et al. 2017, https://doi.org/10.21437/Interspeech.2017-614). No module, so that they are no part of the
+    student's checkpoints.
 
     Args:
         names: Published checkpoints, runs, or ``.ckpt`` files.
