@@ -192,10 +192,7 @@ def train(options: Any, groups: dict[str, list[str]], parser: Any, table: Any = 
     run_dir = run_folder(run, options.model)
     if getattr(rank_zero_only, "rank", 0) == 0 and run_dir.exists() and run.resume is None and not run.fast_dev_run:
         raise UserError(f"the run {run_dir} exists already: choose another --name, or continue it with --resume auto")
-    facts = _facts(data)
-    teachers: Any = getattr(task, "teachers", None)
-    if teachers:
-        facts["teachers"] = teachers.facts
+    facts = {**_facts(data), **task.origins}
     checkpoint = checkpoint_to_resume(run.resume, run_dir, task.hparams, facts)
     callbacks = companions(run, run_dir, task)
     if not run.fast_dev_run:

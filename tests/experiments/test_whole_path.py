@@ -143,6 +143,31 @@ def test_a_distilled_run_tells_its_teachers_and_goes_on_with_the_same_only(
     assert "was trained by other teachers" in capsys.readouterr().err
 
 
+def test_a_run_can_start_from_trained_weights_and_tells_so(
+    run: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    """At a rate of next to nothing it answers as they do; a network that they don't fit is a sentence."""
+    short = [*SMALL, "--limit_train_batches=1", f"--run_dir={tmp_path}", "--name=one", "--max_epochs=1", "--lr=1e-9"]
+    train.main([*short, f"--start_from={checkpoint}", "--ema_decay=0"])
+    tuned, begun = hub.load_any(str(tmp_path / "cnn" / "one")), hub.load(str(checkpoint))
+    for (name, weight), old in zip(tuned.network.named_parameters(), begun.network.parameters(), strict=True):
+        assert torch.allclose(weight, old, atol=1e-6), name
+    export.main([str(tmp_path / "cnn" / "one"), str(tmp_path / "out"), "--data", "synthetic:700"])
+    start = json.loads((tmp_path / "out" / hub.CONFIG).read_text())["training"]["start"]
+    card = (tmp_path / "out" / hub.CARD).read_text()
+    assert (start["name"], start["model"]) == (str(checkpoint), "cnn")
+    assert f"trained from the weights of `{checkpoint}`\non" in card
+    assert f"Began with `{checkpoint}`, a `cnn`; weights {start['sha256'][:16]}, whose" in card
+    for wrong, words in (
+        (["--widths=[4,8,8,8]"], "holds another network: train cnn with the options {'widths'"),
+        (["--pretrained=true"], "two starts: choose one"),
+        (["--resume=auto", f"--start_from={run}"], "began with other weights"),
+    ):
+        with pytest.raises(SystemExit):
+            train.main([*short, f"--start_from={checkpoint}", *wrong])
+        assert words in capsys.readouterr().err
+
+
 def test_export_holds_what_was_trained(run: Path, checkpoint: Path):
     trained, published = hub.load_any(str(run / "checkpoints" / "best.ckpt")), hub.load(str(checkpoint))
     images = synthetic_table(70, seed=5).images

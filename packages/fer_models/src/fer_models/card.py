@@ -1,6 +1,6 @@
 """Model cards: what a checkpoint is, how good it is, and what it must not be used for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from fer_data.emotions import EMOTIONS
@@ -47,16 +47,13 @@ def classifier_card(name: str, config: dict[str, Any]) -> str:
         for emotion, r in metrics["test"]["per_class"].items()
     )
     side = config["preprocess"]["size"]
-    origin = "from torchvision's ImageNet weights" if training.get("pretrained") else "from scratch"
-    if training.get("teachers"):
-        origin = "by distillation"
     front = FRONT.format(pipeline="image-classification", subject="facial-expression-recognition")
     return f"""{front}
 # {name}
 
 Classifier of {len(metrics["test"]["per_class"])} facial expressions in gray {side}x{side} faces: the network
-`{config["model"]}` with {config["parameters"] / 1e6:.2f} M parameters, trained {origin} on FER2013's Training
-split.
+`{config["model"]}` with {config["parameters"] / 1e6:.2f} M parameters, trained {_origin(training)}
+on FER2013's Training split.
 
 {_use(name, config)}
 
@@ -185,21 +182,34 @@ def _training(config: dict[str, Any]) -> str:
     return f"""## Training
 
 `{training.get("command", "unknown")}`
-{_teachers(training.get("teachers", []))}
+{_builds_on(training)}
 Code {training.get("git_commit", "unknown")}; data fingerprint {config["data_fingerprint"][:16]}; machine:
 {training.get("machine", "unknown")}; time: {_minutes(training.get("seconds"))}."""
 
 
-def _teachers(teachers: Sequence[Mapping[str, Any]]) -> str:
-    """Tell whom a distilled network learned from, and what they had that it must be compared with."""
-    if not teachers:
-        return ""
-    lines = []
-    for teacher in teachers:
-        had = [", from torchvision's ImageNet weights"] if teacher["pretrained"] else []
-        had += [", with FER+'s votes"] if teacher["ferplus_weight"] else []
-        lines.append(f"- `{teacher['name']}`, a `{teacher['model']}`{''.join(had)}; weights {teacher['sha256'][:16]}\n")
-    return f"\nDistilled from these, whose own training is not in the time below:\n\n{''.join(lines)}"
+def _origin(training: Mapping[str, Any]) -> str:
+    begin = "from torchvision's ImageNet weights" if training.get("pretrained") else ""
+    if training.get("start"):
+        begin = f"from the weights of `{training['start']['name']}`"
+    if training.get("teachers"):
+        return f"by distillation, {begin}," if begin else "by distillation"
+    return begin or "from scratch"
+
+
+def _builds_on(training: Mapping[str, Any]) -> str:
+    """Tell of the trained weights that went into a network, and what they had that it must be compared with."""
+    start, teachers = training.get("start"), training.get("teachers")
+    text = f"\nBegan with {_weights(start)}, whose own training is not in the time below.\n" if start else ""
+    if teachers:
+        lines = "".join(f"- {_weights(teacher)}\n" for teacher in teachers)
+        text += f"\nDistilled from these, whose own training is not in the time below:\n\n{lines}"
+    return text
+
+
+def _weights(origin: Mapping[str, Any]) -> str:
+    had = [", from torchvision's ImageNet weights"] if origin["pretrained"] else []
+    had += [", with FER+'s votes"] if origin["ferplus_weight"] else []
+    return f"`{origin['name']}`, a `{origin['model']}`{''.join(had)}; weights {origin['sha256'][:16]}"
 
 
 def _onnx(config: dict[str, Any]) -> str:
@@ -228,7 +238,8 @@ def _use(name: str, config: dict[str, Any]) -> str:
         )
     votes = "Trained with FER+'s votes beside the labels: compare it with models that had them too.\n\n"
     training = config["training"]
-    had_votes = any(part.get("ferplus_weight") for part in (training, *training.get("teachers", [])))
+    parts = (training, training.get("start", {}), *training.get("teachers", []))
+    had_votes = any(part.get("ferplus_weight") for part in parts)
     return f"""{votes if had_votes else ""}```python
 from fer_models.predict import load
 

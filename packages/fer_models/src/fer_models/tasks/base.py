@@ -16,6 +16,7 @@ class BaseTask(LightningModule):
         network_config: The network's own arguments.
 
     Attributes:
+        origins: What a run's record tells of trained weights that it builds on, JSON builtins.
         monitor: The metric that chooses the best checkpoint, and whether more or less of it is better.
     """
 
@@ -26,6 +27,7 @@ class BaseTask(LightningModule):
         self.model, self.network_config = model, network_config
         self.network = build_network(model, network_config).to(memory_format=torch.channels_last)
         self.preprocess = input_of(self.network)
+        self.origins: dict[str, Any] = {}
 
     @property
     def some_weights_unused(self) -> bool:

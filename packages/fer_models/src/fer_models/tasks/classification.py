@@ -24,7 +24,7 @@ from fer_models.training.losses import (
     votes_cross_entropy,
 )
 from fer_models.training.optim import SAM
-from fer_models.training.pretrained import load_imagenet
+from fer_models.training.pretrained import load_imagenet, load_trained
 from fer_models.training.teachers import Teachers
 
 
@@ -38,6 +38,8 @@ class ClassificationTask(BaseTask):
         model: Name of the network.
         network_config: The network's own arguments.
         pretrained: Start from torchvision's ImageNet weights, out of its cache or by download.
+        start_from: Start from the weights of a trained classifier of the same network, e.g. ``cnn``, to go on with
+            other faces or another recipe.
         unfreeze_from: First block that learns: 0 for all, -2 for the last two; the head always learns.
         unfreeze_epoch: Epoch from which on blocks learn; before it the head learns alone.
         backbone_lr: Learning rate of the blocks, as a share of the head's.
@@ -68,6 +70,7 @@ class ClassificationTask(BaseTask):
         model: str,
         network_config: dict[str, Any],
         pretrained: bool = False,
+        start_from: str | None = None,
         unfreeze_from: int = 0,
         unfreeze_epoch: int = 0,
         backbone_lr: float = 1.0,
@@ -95,9 +98,15 @@ class ClassificationTask(BaseTask):
             check_range(f"--{option}", self.hparams[option], 0, most.get(option, math.inf))
         if sam_rho and optimizer != "sgd":
             raise UserError(f"--sam_rho {sam_rho} works with --optimizer sgd only, not {optimizer}")
+        if pretrained and start_from:
+            raise UserError(f"--pretrained and --start_from {start_from} are two starts: choose one")
         if pretrained:
             load_imagenet(self.network)
+        if start_from:
+            self.origins["start"] = load_trained(self.network, start_from)
         self.teachers = Teachers(teacher, self.preprocess, self.num_classes) if teacher else None
+        if self.teachers:
+            self.origins["teachers"] = self.teachers.facts
         self.votes_head = nn.Linear(self.network.embedding_dim, len(FERPLUS_EMOTIONS)) if ferplus_weight else None
         self.class_weights: Tensor | None = None
         self.class_counts: Tensor | None = None

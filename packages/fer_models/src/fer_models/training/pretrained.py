@@ -1,9 +1,12 @@
-"""ImageNet weights from torchvision, out of its cache or by download."""
+"""Weights to begin with: ImageNet's from torchvision, out of its cache or by download; or a trained network's."""
 
+from typing import Any
 from urllib.error import URLError
 
 from fer_data.errors import UserError
+from fer_models.hub import load_any
 from fer_models.networks.base import Classifier
+from fer_models.provenance import origin
 
 
 def load_imagenet(network: Classifier) -> None:
@@ -24,3 +27,25 @@ def load_imagenet(network: Classifier) -> None:
             "from scratch with --pretrained false"
         ) from error
     network.take_imagenet(weights)
+
+
+def load_trained(network: Classifier, name: str) -> dict[str, Any]:
+    """Let a network start from weights that were trained already.
+
+    Args:
+        network: Gets them.
+        name: Published checkpoint, run, or ``.ckpt``.
+
+    Returns:
+        Where they come from, see ``provenance.origin``.
+
+    Raises:
+        UserError: They are another network's.
+    """
+    checkpoint = load_any(name)
+    try:
+        network.load_state_dict(checkpoint.network.state_dict())
+    except RuntimeError as error:
+        kind, config = checkpoint.config["model"], checkpoint.config["network_config"]
+        raise UserError(f"--start_from {name} holds another network: train {kind} with the options {config}") from error
+    return origin(name, checkpoint)

@@ -20,7 +20,7 @@ def checkpoint_to_resume(
             none yet), or the path of a ``.ckpt``.
         run_dir: Folder of the run.
         settings: The task's hyperparameters now; going on with others would make the record of the run untrue.
-        facts: What ``run.json`` would tell now: ``data_fingerprint`` and, of a distilled one, ``teachers``.
+        facts: What ``run.json`` would tell now: ``data_fingerprint`` and the task's ``origins``.
 
     Raises:
         UserError: The path is no usable checkpoint; or there are checkpoints, but none is usable; or it was trained
@@ -54,6 +54,8 @@ def _check_settings(path: Path, checkpoint: Checkpoint, settings: Mapping[str, A
             raise UserError(f"{path} was trained on other data, as {record} tells: give the same --data again")
         if told.get("teachers") != facts.get("teachers"):
             raise UserError(f"{path} was trained by other teachers, as {record} tells: give the same --teacher again")
+        if told.get("start") != facts.get("start"):
+            raise UserError(f"{path} began with other weights, as {record} tells: give the same --start_from again")
     trained, wanted = (_builtins(complete(each)) for each in (checkpoint.config["training"], settings))
     for key in sorted({*trained, *wanted}):
         if trained.get(key) != wanted.get(key):

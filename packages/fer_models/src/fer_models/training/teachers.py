@@ -1,17 +1,16 @@
 """What a network can learn from beside labels: networks that have learnt already."""
 
 from collections.abc import Sequence
-from hashlib import sha256
 from typing import Any
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
 from fer_data.errors import UserError
 from fer_data.preprocess import Preprocess
 from fer_models.hub import load_any
 from fer_models.networks.base import Classifier
+from fer_models.provenance import origin
 
 
 class Teachers:
@@ -31,8 +30,7 @@ class Teachers:
         num_classes: The student's.
 
     Attributes:
-        facts: What is needed to know where each comes from: its name, model, whether it began with ImageNet's weights,
-            the weight that FER+'s votes had, and the hash of its weights; JSON builtins.
+        facts: Where each comes from, see ``provenance.origin``.
 
     Raises:
         UserError: One is no classifier, or takes other pictures or names other emotions than the student.
@@ -50,16 +48,7 @@ class Teachers:
                     f"--teacher {name} must see and name what the student does, {preprocess} and {num_classes} "
                     f"emotions, but has {checkpoint.preprocess} and {len(checkpoint.labels)}"
                 )
-            training = checkpoint.config.get("training", {})
-            self.facts.append(
-                {
-                    "name": name,
-                    "model": checkpoint.config["model"],
-                    "pretrained": bool(training.get("pretrained")),
-                    "ferplus_weight": training.get("ferplus_weight") or 0.0,
-                    "sha256": sha256(save(checkpoint.network.state_dict())).hexdigest(),
-                }
-            )
+            self.facts.append(origin(name, checkpoint))
             self.networks.append(checkpoint.network.requires_grad_(False).to(memory_format=torch.channels_last))
 
     def to(self, device: torch.device) -> None:
