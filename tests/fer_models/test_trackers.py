@@ -79,6 +79,7 @@ def mistakes_of(checkpoint: Path) -> tuple[list[tuple[int, str, float, str]], An
 def test_wandb_offline_is_shown_confusion_mistakes_and_checkpoint_and_goes_on_when_resumed(tmp_path: Path):
     run = fit(tmp_path, "wandb", 1)
     fit(tmp_path, "wandb", 2, "--resume", "auto")
+    wandb.teardown()  # W&B's own process may still be writing
     first, folder = sorted(run.glob("wandb/offline-run-*"))
     assert {path.name.rpartition("-")[2] for path in (first, folder)} == {(run / "wandb_id").read_text()}
     (confusion,) = folder.glob("files/media/images/best/confusion_*.png")
